@@ -1,0 +1,26 @@
+import type { CustomerKey, SubjectId, TenantId, TestClockId } from '../id/ids.ts'
+import type { Instant } from '../time/instant.ts'
+import type { Meter } from './meter.ts'
+
+/**
+ * What the event path must know of the control plane, as state, not as steps: published on
+ * `directory.state.v1` and loaded whole at start. Of two changes to one thing the higher `version` wins,
+ * so order and repetition do not matter.
+ */
+export type DirectoryChange =
+  | { readonly kind: 'meter'; readonly version: number; readonly meter: Meter }
+  | {
+      readonly kind: 'customer'
+      readonly version: number
+      readonly tenant: TenantId
+      readonly customer: CustomerKey
+      readonly subjects: readonly SubjectId[]
+      readonly testClock: TestClockId | null
+    }
+  | {
+      readonly kind: 'testClock'
+      readonly version: number
+      readonly tenant: TenantId
+      readonly testClock: TestClockId
+      readonly now: Instant
+    }
