@@ -33,29 +33,36 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   const state = { draining: false, started: false }
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost')
-    if (request.method !== 'GET' && request.method !== 'HEAD') { text(response, 405, 'GET only\n'); return; }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      text(response, 405, 'GET only\n')
+      return
+    }
     switch (url.pathname) {
       case '/metrics':
-        options.registry
-          .metrics()
-          .then((body) => {
-            response.writeHead(200, { 'content-type': options.registry.contentType })
-            response.end(body)
-          })
-          .catch((error: unknown) => {
-            text(response, 500, `metrics could not be collected: ${String(error)}\n`)
-          })
-        return
+        void metrics(response)
+        break
       case '/livez':
-        { text(response, 200, 'ok\n'); return; }
+        text(response, 200, 'ok\n')
+        break
       case '/startupz':
-        { state.started ? text(response, 200, 'ok\n') : text(response, 503, 'starting\n'); return; }
+        text(response, state.started ? 200 : 503, state.started ? 'ok\n' : 'starting\n')
+        break
       case '/readyz':
-        { readiness(response, url.searchParams.has('verbose')); return; }
+        readiness(response, url.searchParams.has('verbose'))
+        break
       default:
-        { text(response, 404, 'There are /metrics, /livez, /readyz and /startupz.\n'); return; }
+        text(response, 404, 'There are /metrics, /livez, /readyz and /startupz.\n')
     }
   })
+  const metrics = async (response: ServerResponse): Promise<void> => {
+    try {
+      const body = await options.registry.metrics()
+      response.writeHead(200, { 'content-type': options.registry.contentType })
+      response.end(body)
+    } catch (error) {
+      text(response, 500, `metrics could not be collected: ${String(error)}\n`)
+    }
+  }
   const readiness = (response: ServerResponse, verbose: boolean): void => {
     const results = [
       { name: 'started', fault: state.started ? null : 'still starting' },
