@@ -1,0 +1,150 @@
+import type { Decimal } from '../money/decimal.ts'
+
+export const PRICE_MODELS = [
+  'flat',
+  'unit',
+  'graduated',
+  'volume',
+  'stairstep',
+  'package',
+  'percentage',
+  'graduatedPercentage',
+  'dynamic',
+  'matrix',
+] as const
+export type PriceModel = (typeof PRICE_MODELS)[number]
+
+/** An amount that does not depend on the quantity. */
+export interface FlatPrice {
+  readonly model: 'flat'
+  readonly amount: Decimal
+}
+
+export interface UnitPrice {
+  readonly model: 'unit'
+  readonly unitAmount: Decimal
+}
+
+/** A band of quantity: above the tier before, up to and including `upTo`; null is the last tier, without an end. */
+export interface Tier {
+  readonly upTo: Decimal | null
+  readonly unitAmount: Decimal
+  /** Charged once when the tier is entered. */
+  readonly flatAmount: Decimal
+}
+
+/** Each unit at the amount of its own tier. */
+export interface GraduatedPrice {
+  readonly model: 'graduated'
+  readonly tiers: readonly Tier[]
+  /** Whether the first tier's flat amount is due although nothing was used. */
+  readonly flatFeeOnZeroUsage: boolean
+}
+
+/** Every unit at the amount of the tier that the whole quantity reaches. */
+export interface VolumePrice {
+  readonly model: 'volume'
+  readonly tiers: readonly Tier[]
+  readonly flatFeeOnZeroUsage: boolean
+}
+
+export interface Stair {
+  readonly upTo: Decimal | null
+  readonly amount: Decimal
+}
+
+/** One amount for the stair that the whole quantity reaches; nothing at zero usage. */
+export interface StairstepPrice {
+  readonly model: 'stairstep'
+  readonly tiers: readonly Stair[]
+}
+
+/** An amount for each begun package of what goes beyond the free units. */
+export interface PackagePrice {
+  readonly model: 'package'
+  readonly packageSize: Decimal
+  readonly amount: Decimal
+  readonly freeUnits: Decimal
+}
+
+/** A share of an amount of money: the quantity is the sum of the events' amounts. */
+export interface PercentagePrice {
+  readonly model: 'percentage'
+  /** In percent: 2.5 is two and a half of a hundred. */
+  readonly rate: Decimal
+  /** For each event that is charged. */
+  readonly fixedAmount: Decimal
+  /** Bounds of what one event costs, its fixed amount included. */
+  readonly perEvent: { readonly min: Decimal | null; readonly max: Decimal | null } | null
+  /** The part of the sum that is free. */
+  readonly freeUnits: Decimal
+}
+
+export interface PercentageTier {
+  readonly upTo: Decimal | null
+  /** In percent. */
+  readonly rate: Decimal
+  readonly flatAmount: Decimal
+}
+
+export interface GraduatedPercentagePrice {
+  readonly model: 'graduatedPercentage'
+  readonly tiers: readonly PercentageTier[]
+}
+
+/** The quantity is already an amount of money. */
+export interface DynamicPrice {
+  readonly model: 'dynamic'
+  readonly multiplier: Decimal
+}
+
+/** Values of dimensions: `{ region: 'eu', size: 'large' }`. */
+export type DimensionValues = Readonly<Record<string, string>>
+
+/** The price of a group of usage follows from the values of its dimensions. */
+export interface MatrixPrice {
+  readonly model: 'matrix'
+  readonly dimensions: readonly string[]
+  readonly cells: readonly { readonly match: DimensionValues; readonly price: SimplePrice }[]
+  /** For groups that no cell matches; null refuses them. */
+  readonly otherwise: SimplePrice | null
+}
+
+/** What a cell of a matrix may hold: any price but a matrix. */
+export type SimplePrice =
+  | FlatPrice
+  | UnitPrice
+  | GraduatedPrice
+  | VolumePrice
+  | StairstepPrice
+  | PackagePrice
+  | PercentagePrice
+  | GraduatedPercentagePrice
+  | DynamicPrice
+export type Price = SimplePrice | MatrixPrice
+
+/** A share of the amount, an amount, or units that are free before pricing. */
+export type Discount =
+  | { readonly kind: 'percent'; readonly percent: Decimal }
+  | { readonly kind: 'amount'; readonly amount: Decimal }
+  | { readonly kind: 'usage'; readonly units: Decimal }
+
+/** From the unit that is metered to the unit that is sold, before discounts and pricing. */
+export interface UnitConversion {
+  readonly operation: 'divide' | 'multiply'
+  readonly factor: Decimal
+  readonly rounding: 'none' | 'ceiling' | 'floor' | 'halfUp'
+  /** Digits behind the point that rounding keeps. */
+  readonly digits: number
+}
+
+/** How a quantity becomes an amount: the price and what stands around it. The same in a plan and in a rating request. */
+export interface ChargeTerms {
+  readonly price: Price
+  readonly conversion: UnitConversion | null
+  readonly discounts: readonly Discount[]
+  /** The least of a period's amount; null is none. */
+  readonly minimum: Decimal | null
+  /** The most of a period's amount; null is none. */
+  readonly maximum: Decimal | null
+}

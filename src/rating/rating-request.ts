@@ -1,0 +1,31 @@
+import type { ChargeTerms, DimensionValues } from '../catalog/price.ts'
+import type { Currency } from '../money/currency.ts'
+import type { Decimal } from '../money/decimal.ts'
+
+/** A part of a quantity with its own values of a matrix's dimensions. */
+export interface QuantityGroup {
+  readonly match: DimensionValues
+  readonly quantity: Decimal
+}
+
+/**
+ * Which part of a period is billed.
+ * - `whole`: all of it, or the part after `previousQuantity`, whose own bill had the minimum and volume prices in it.
+ * - `open`: a part before the last. Volume and stairstep prices and the minimum wait for the close.
+ * - `closing`: the last part after open ones.
+ */
+export type PeriodPart = 'whole' | 'open' | 'closing'
+
+/** What is rated. Absent means: one whole period, nothing billed before. */
+export interface RatingRequest extends ChargeTerms {
+  readonly currency: Currency
+  /** Of this part of the period, in the metered unit; 0 or more. */
+  readonly quantity: Decimal
+  /** Of the same period, already billed. */
+  readonly previousQuantity?: Decimal
+  readonly part?: PeriodPart
+  /** For matrix prices; the quantities add up to `quantity`. */
+  readonly groups?: readonly QuantityGroup[]
+  /** For percentage prices: the amount of each event. Absent is one event of the whole quantity. */
+  readonly events?: readonly Decimal[]
+}
