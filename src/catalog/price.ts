@@ -28,9 +28,10 @@ export interface UnitPrice {
 /** A band of quantity: above the tier before, up to and including `upTo`; null is the last tier, without an end. */
 export interface Tier {
   readonly upTo: Decimal | null
-  readonly unitAmount: Decimal
-  /** Charged once when the tier is entered. */
-  readonly flatAmount: Decimal
+  /** Null makes no line for units; an amount of 0 makes a line of 0, so that free units can be seen. */
+  readonly unitAmount: Decimal | null
+  /** Charged once when the tier is entered; null for none. */
+  readonly flatAmount: Decimal | null
 }
 
 /** Each unit at the amount of its own tier. */
@@ -76,20 +77,24 @@ export interface PercentagePrice {
   readonly fixedAmount: Decimal
   /** Bounds of what one event costs, its fixed amount included. */
   readonly perEvent: { readonly min: Decimal | null; readonly max: Decimal | null } | null
-  /** The part of the sum that is free. */
+  /** The part of the sum that is free, consumed in the order of the events; 0 is none. */
   readonly freeUnits: Decimal
+  /** Only this many first events can be free: with free units, of those; without, altogether. 0 is no such bound. */
+  readonly freeEvents: number
 }
 
 export interface PercentageTier {
   readonly upTo: Decimal | null
   /** In percent. */
   readonly rate: Decimal
-  readonly flatAmount: Decimal
+  readonly flatAmount: Decimal | null
 }
 
+/** Each part of an amount of money at the rate of its own tier. */
 export interface GraduatedPercentagePrice {
   readonly model: 'graduatedPercentage'
   readonly tiers: readonly PercentageTier[]
+  readonly flatFeeOnZeroUsage: boolean
 }
 
 /** The quantity is already an amount of money. */
@@ -101,11 +106,17 @@ export interface DynamicPrice {
 /** Values of dimensions: `{ region: 'eu', size: 'large' }`. */
 export type DimensionValues = Readonly<Record<string, string>>
 
-/** The price of a group of usage follows from the values of its dimensions. */
+/** A cell matches a group that has all of the cell's values. */
+export interface MatrixCell {
+  readonly match: DimensionValues
+  readonly price: SimplePrice
+}
+
+/** The price of a group of usage follows from the values of its dimensions. The first cell that matches counts. */
 export interface MatrixPrice {
   readonly model: 'matrix'
   readonly dimensions: readonly string[]
-  readonly cells: readonly { readonly match: DimensionValues; readonly price: SimplePrice }[]
+  readonly cells: readonly MatrixCell[]
   /** For groups that no cell matches; null refuses them. */
   readonly otherwise: SimplePrice | null
 }

@@ -1,28 +1,30 @@
+import type { PriceFaultCode } from '../catalog/price-fault.ts'
 import type { DimensionValues } from '../catalog/price.ts'
 import type { Decimal } from '../money/decimal.ts'
 
-export const RATED_LINE_KINDS = [
-  'flat',
-  'usage',
-  'tierUsage',
-  'tierFlat',
-  'volumeUsage',
-  'volumeFlat',
-  'stair',
-  'packages',
-  'percentage',
-  'perEvent',
-  'eventBounds',
-  'dynamic',
-  'usageDiscount',
-  'percentDiscount',
-  'amountDiscount',
-  'maximum',
-  'minimum',
-] as const
-export type RatedLineKind = (typeof RATED_LINE_KINDS)[number]
+export type RatedLineKind =
+  | 'flat'
+  | 'usage'
+  | 'tierUsage'
+  | 'tierFlat'
+  | 'volumeUsage'
+  | 'volumeFlat'
+  | 'stair'
+  | 'packages'
+  | 'percentage'
+  | 'perEvent'
+  | 'eventBounds'
+  | 'dynamic'
+  | 'usageDiscount'
+  | 'percentDiscount'
+  | 'amountDiscount'
+  | 'maximum'
+  | 'minimum'
 
-/** One step of a charge. `amount` is exact and signed; the lines of an outcome add up to its exact amount. */
+/**
+ * One step of a charge: `amount = quantity * unitAmount`, exact and signed. The lines of an outcome add up to its exact
+ * amount. The quantity of a share (percentages, percent discounts) is the amount of money that it is a share of.
+ */
 export interface RatedLine {
   readonly kind: RatedLineKind
   /** 1 is the first tier; 0 where there are no tiers. */
@@ -41,21 +43,11 @@ export interface Rated {
   /** Not rounded. */
   readonly exactAmount: Decimal
   readonly lines: readonly RatedLine[]
+  /** What the earlier parts of the period were billed, rounded; null when there was none. */
+  readonly previousAmount: Decimal | null
 }
 
-export const RATING_ERROR_CODES = [
-  'malformedJson',
-  'invalidRequest',
-  'unknownModel',
-  'unknownCurrency',
-  'malformedDecimal',
-  'negativeDecimal',
-  'tooManyDigits',
-  'tiersOutOfOrder',
-  'missingLastTier',
-  'unmatchedGroup',
-] as const
-export type RatingErrorCode = (typeof RATING_ERROR_CODES)[number]
+export type RatingErrorCode = PriceFaultCode | 'malformedJson' | 'unknownCurrency' | 'unmatchedGroup'
 
 export interface RatingError {
   readonly code: RatingErrorCode

@@ -6,7 +6,14 @@ import type { Decimal } from '../money/decimal.ts'
 export interface QuantityGroup {
   readonly match: DimensionValues
   readonly quantity: Decimal
+  /** Of the same period and group, already billed. */
+  readonly previousQuantity?: Decimal
 }
+
+/** The amounts of single events in their order, or only how many they were. */
+export type EventAmounts =
+  | { readonly kind: 'amounts'; readonly amounts: readonly Decimal[] }
+  | { readonly kind: 'count'; readonly count: number }
 
 /**
  * Which part of a period is billed.
@@ -26,6 +33,6 @@ export interface RatingRequest extends ChargeTerms {
   readonly part?: PeriodPart
   /** For matrix prices; the quantities add up to `quantity`. */
   readonly groups?: readonly QuantityGroup[]
-  /** For percentage prices: the amount of each event. Absent is one event of the whole quantity. */
-  readonly events?: readonly Decimal[]
+  /** For percentage prices: what is known of the single events. Absent is one event of the whole quantity. */
+  readonly events?: EventAmounts
 }

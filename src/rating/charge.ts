@@ -1,0 +1,86 @@
+import type { ChargeTerms, SimplePrice } from '../catalog/price.ts'
+import { add, compare, type Decimal, isZero, minimum, subtract, ZERO } from '../money/decimal.ts'
+import { discountLines, freeUnitsOf } from './discounts.ts'
+import { cellPrice } from './matrix.ts'
+import { priceLines } from './price-lines.ts'
+import { amountLine, ratedLine, sumOfLines } from './rated-line.ts'
+import type { RatedLine, RatingError } from './rating-outcome.ts'
+import type { EventAmounts, QuantityGroup } from './rating-request.ts'
+import { convertUnits } from './unit-conversion.ts'
+
+/** What was used from the start of a period. */
+export interface PeriodUsage {
+  readonly quantity: Decimal
+  readonly groups: readonly QuantityGroup[] | null
+  readonly events?: EventAmounts
+}
+
+/** Whether what waits for the end of a period is due: volume and stairstep prices, and the minimum. */
+export interface Due {
+  readonly volume: boolean
+  readonly minimum: boolean
+}
+
+export type Charge =
+  | { readonly kind: 'charged'; readonly exact: Decimal; readonly lines: readonly RatedLine[] }
+  | { readonly kind: 'refused'; readonly error: RatingError }
+
+/**
+ * The whole charge of a period for what was used from its start. Order of operations: unit conversion, usage discounts,
+ * price, percent and amount discounts, maximum, minimum.
+ */
+export function chargePeriod(terms: ChargeTerms, usage: PeriodUsage, due: Due): Charge {
+  const priced = priceUsage(terms, usage, due)
+  if (!Array.isArray(priced)) return { kind: 'refused', error: priced }
+  const lines: RatedLine[] = priced
+  let sum = sumOfLines(lines)
+  if (terms.discounts.length > 0) {
+    const discounts = discountLines(terms.discounts, sum)
+    for (const line of discounts) sum = add(sum, line.amount)
+    lines.push(...discounts)
+  }
+  if (terms.maximum !== null && compare(sum, terms.maximum) > 0) {
+    lines.push(amountLine('maximum', subtract(terms.maximum, sum)))
+    sum = terms.maximum
+  }
+  if (due.minimum && terms.minimum !== null && compare(sum, terms.minimum) < 0) {
+    lines.push(amountLine('minimum', subtract(terms.minimum, sum)))
+    sum = terms.minimum
+  }
+  return { kind: 'charged', exact: sum, lines }
+}
+
+function priceUsage(terms: ChargeTerms, usage: PeriodUsage, due: Due): RatedLine[] | RatingError {
+  const { price } = terms
+  let freeLeft = terms.discounts.length === 0 ? ZERO : freeUnitsOf(terms.discounts)
+  const lines: RatedLine[] = []
+  const priceOne = (simple: SimplePrice, metered: Decimal, match?: QuantityGroup['match']): void => {
+    if (!due.volume && (simple.model === 'volume' || simple.model === 'stairstep')) return
+    let quantity = terms.conversion === null ? metered : convertUnits(terms.conversion, metered)
+    const priced: RatedLine[] = []
+    if (!isZero(freeLeft) && !isZero(quantity) && simple.model !== 'flat') {
+      const free = minimum(freeLeft, quantity)
+      freeLeft = subtract(freeLeft, free)
+      quantity = subtract(quantity, free)
+      priced.push(ratedLine('usageDiscount', free, ZERO))
+    }
+    priced.push(...priceLines(simple, quantity, usage.events))
+    for (const line of priced) lines.push(match === undefined ? line : { ...line, match })
+  }
+  if (price.model !== 'matrix') {
+    priceOne(price, usage.quantity)
+    return lines
+  }
+  for (const [i, group] of (usage.groups ?? []).entries()) {
+    const simple = cellPrice(price, group.match)
+    if (simple === null) {
+      return {
+        code: 'unmatchedGroup',
+        detail: `no cell of the matrix matches ${JSON.stringify(group.match)}, and it has no "otherwise"`,
+        pointer: `/groups/${String(i)}/match`,
+      }
+    }
+    priceOne(simple, group.quantity, group.match)
+  }
+  return lines
+}
