@@ -1,4 +1,5 @@
 import type { Brand } from '../id/brand.ts'
+import { type Decimal, round } from './decimal.ts'
 
 /** An ISO 4217 alphabetic code that is in force. */
 export type Currency = Brand<string, 'Currency'>
@@ -35,4 +36,9 @@ export function minorUnitDigits(currency: Currency): number {
   const exponent = EXPONENTS.get(currency)
   if (exponent === undefined) throw new RangeError(`not a currency: ${currency}`)
   return exponent
+}
+
+/** Rounds to the currency's minor unit, half away from zero. */
+export function roundToMinorUnit(amount: Decimal, currency: Currency): Decimal {
+  return round(amount, minorUnitDigits(currency))
 }

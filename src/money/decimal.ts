@@ -49,10 +49,9 @@ export function fromBigInt(value: bigint): Decimal {
   return { coefficient: value, scale: 0 }
 }
 
-const POWERS: bigint[] = [1n]
+const POWERS: readonly bigint[] = Array.from({ length: 128 }, (_, n) => 10n ** BigInt(n))
 /** 10 ** n for n of 0 or more. */
 export function pow10(n: number): bigint {
-  for (let i = POWERS.length; i <= n; i++) POWERS.push((POWERS[i - 1] ?? 1n) * 10n)
   return POWERS[n] ?? 10n ** BigInt(n)
 }
 
@@ -140,6 +139,13 @@ export function divideRounded(numerator: bigint, denominator: bigint, mode: Roun
 export function round(a: Decimal, scale: number, mode: RoundingMode = 'halfUp'): Decimal {
   if (a.scale <= scale) return { coefficient: coefficientAt(a, scale), scale }
   return { coefficient: divideRounded(a.coefficient, pow10(a.scale - scale), mode), scale }
+}
+
+/** Rounds to a place before the point as well: -2 is to hundreds. The result has no needless scale. */
+export function roundToPlace(a: Decimal, place: number, mode: RoundingMode = 'halfUp'): Decimal {
+  if (place >= 0) return round(a, place, mode)
+  const unit = pow10(-place)
+  return { coefficient: divideRounded(a.coefficient, unit * pow10(a.scale), mode) * unit, scale: 0 }
 }
 
 /** `a / b` to `scale` digits behind the point, rounded once. */
