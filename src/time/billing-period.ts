@@ -1,5 +1,6 @@
 import { Temporal } from 'temporal-polyfill'
-import { type Instant, instantOf, type Interval } from './instant.ts'
+import type { Instant, Interval } from './instant.ts'
+import { localDate, startOfDay } from './local-day.ts'
 
 export const BILLING_INTERVALS = ['day', 'week', 'month', 'quarter', 'year'] as const
 export type BillingInterval = (typeof BILLING_INTERVALS)[number]
@@ -64,17 +65,6 @@ export function periodAt(schedule: BillingSchedule, at: Instant): BillingPeriod 
 /** The whole period with that index. */
 export function periodOfIndex(schedule: BillingSchedule, index: number): BillingPeriod {
   return periodBetween(schedule, originDate(schedule), index)
-}
-
-/** Calendar days of the zone from the day of `start` to the day of `end`, the day of `end` not counted. */
-export function localDaysIn(interval: Interval, timezone: string): number {
-  return localDate(interval.start, timezone).until(localDate(interval.end, timezone), { largestUnit: 'day' })
-    .days
-}
-
-/** The calendar day of the zone, as `2024-02-29`. */
-export function localDayText(at: Instant, timezone: string): string {
-  return localDate(at, timezone).toString()
 }
 
 function periodBetween(schedule: BillingSchedule, origin: Temporal.PlainDate, index: number): BillingPeriod {
@@ -147,13 +137,4 @@ function estimatedIndex(
       return Math.floor(months / MONTHS[interval])
     }
   }
-}
-
-function localDate(at: Instant, timezone: string): Temporal.PlainDate {
-  return Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timezone).toPlainDate()
-}
-
-/** The first instant that bears the date; where clocks skip midnight, the moment they jump to. */
-function startOfDay(date: Temporal.PlainDate, timezone: string): Instant {
-  return instantOf(date.toZonedDateTime(timezone).epochMilliseconds)
 }

@@ -5,11 +5,10 @@ import {
   type BillingSchedule,
   anchorDayMax,
   defaultAnchorDay,
-  localDayText,
-  localDaysIn,
   periodAt,
   periodOfIndex,
 } from '../../src/time/billing-period.ts'
+import { localDayText, localDaysIn } from '../../src/time/local-day.ts'
 import { type Instant, formatInstant, instantOf, parseInstant } from '../../src/time/instant.ts'
 
 function at(text: string): Instant {

@@ -1,0 +1,162 @@
+import type { PlanKey, SubscriptionId } from '../id/ids.ts'
+import { periodOfIndex, type BillingSchedule } from '../time/billing-period.ts'
+import { type Instant, type Interval, formatInstant } from '../time/instant.ts'
+import { localDaysIn } from '../time/local-day.ts'
+import type { BillablePhase, BillablePrice, BillableSubscription } from './billable.ts'
+
+/** The share of a whole period's fee: days `before`, then `billed`, of `whole`. Cumulative, so that shares add up. */
+export interface DayShare {
+  readonly before: number
+  readonly billed: number
+  readonly whole: number
+}
+
+/** What is owed for one price over one span of one period: the unit that is invoiced once and only once. */
+export interface Charge {
+  /** Natural key: the same for the same service whenever and however often it is computed. */
+  readonly key: string
+  readonly subscription: SubscriptionId
+  readonly plan: PlanKey
+  readonly planVersion: number
+  readonly price: BillablePrice
+  /** Position of the price in its plan. */
+  readonly position: number
+  readonly service: Interval
+  readonly share: DayShare
+  /**
+   * The close at which it is first invoiced: the start of its period in advance, the end in arrears. A fee in advance
+   * that begins within a period (a change of plan) waits for the period's end, with the credit for the old one.
+   */
+  readonly dueAt: Instant
+}
+
+/** A stretch of phases whose plans have one interval: the periods go on through changes of plan. */
+interface Stretch {
+  readonly schedule: BillingSchedule
+  readonly span: { readonly start: Instant; readonly end: Instant | null }
+  readonly phases: readonly BillablePhase[]
+}
+
+/** A span of a subscription that one close bills: a whole period, or the part of it in which the subscription ran. */
+interface RunningPeriod extends Interval {
+  readonly whole: Interval
+  readonly phases: readonly BillablePhase[]
+  readonly timezone: string
+}
+
+/**
+ * Every charge of the subscription that is due at or before `through`, in order of time, then of the plan's prices.
+ * What was invoiced already is among them: the caller compares.
+ */
+export function chargesThrough(subscription: BillableSubscription, through: Instant): Charge[] {
+  const charges: Charge[] = []
+  for (const period of runningPeriods(subscription, through)) {
+    for (const charge of chargesOfPeriod(subscription.id, period)) {
+      if (charge.dueAt <= through) charges.push(charge)
+    }
+  }
+  return charges
+}
+
+/**
+ * The instants at which the subscription has something to close, up to `through`: the ends of the periods in which it
+ * runs, its own end, and its start where a fee is due in advance.
+ */
+export function closesThrough(subscription: BillableSubscription, through: Instant): Instant[] {
+  return [...closes(subscription, through)].filter((close) => close <= through)
+}
+
+/** The first close at or after `at`; null when there is none left. */
+export function nextClose(subscription: BillableSubscription, at: Instant): Instant | null {
+  for (const close of closes(subscription, null)) if (close >= at) return close
+  return null
+}
+
+function* closes(subscription: BillableSubscription, through: Instant | null): Generator<Instant> {
+  let last: Instant | null = null
+  for (const period of runningPeriods(subscription, through)) {
+    const charges = [...chargesOfPeriod(subscription.id, period)]
+    if (charges.length === 0) continue
+    const opens = charges.some((charge) => charge.dueAt === period.start)
+    for (const close of opens ? [period.start, period.end] : [period.end]) {
+      if (close !== last) yield close
+      last = close
+    }
+  }
+}
+
+/** The period in which the subscription runs up to `close`; null when nothing of it ends there. */
+export function periodEndingAt(subscription: BillableSubscription, close: Instant): Interval | null {
+  return [...runningPeriods(subscription, close)].find((period) => period.end === close) ?? null
+}
+
+function* runningPeriods(
+  subscription: BillableSubscription,
+  through: Instant | null,
+): Generator<RunningPeriod> {
+  for (const { schedule, span, phases } of stretches(subscription)) {
+    for (let index = 0; ; index++) {
+      const whole = periodOfIndex(schedule, index)
+      const start = whole.start < span.start ? span.start : whole.start
+      const end = span.end !== null && span.end < whole.end ? span.end : whole.end
+      if ((through !== null && start > through) || (span.end !== null && start >= span.end)) break
+      if (start < end) yield { start, end, whole, phases, timezone: schedule.timezone }
+    }
+  }
+}
+
+function stretches(subscription: BillableSubscription): Stretch[] {
+  const groups: BillablePhase[][] = []
+  for (const phase of subscription.phases) {
+    const group = groups.at(-1)
+    if (group !== undefined && group[0]?.plan.interval === phase.plan.interval) group.push(phase)
+    else groups.push([phase])
+  }
+  return groups.flatMap((phases) => {
+    const [first] = phases
+    const last = phases.at(-1)
+    if (first === undefined || last === undefined) return []
+    const { anchorDay, timezone } = subscription
+    return [
+      {
+        schedule: { startsAt: first.start, interval: first.plan.interval, anchorDay, timezone },
+        span: { start: first.start, end: last.end },
+        phases,
+      },
+    ]
+  })
+}
+
+function* chargesOfPeriod(subscription: SubscriptionId, period: RunningPeriod): Generator<Charge> {
+  const wholeDays = localDaysIn(period.whole, period.timezone)
+  /** Days that earlier spans of the same fee have billed: equal fees share one sum, so that their parts add up to it. */
+  const billedDays = new Map<string, number>()
+  for (const phase of period.phases) {
+    const start = phase.start > period.start ? phase.start : period.start
+    const end = phase.end !== null && phase.end < period.end ? phase.end : period.end
+    if (start >= end) continue
+    const days = localDaysIn({ start, end }, period.timezone)
+    for (const [position, price] of phase.plan.prices.entries()) {
+      const inAdvance = price.payment === 'inAdvance' && price.meter === null
+      const fee = `${price.key} ${termsText(price)}`
+      const before = billedDays.get(fee) ?? 0
+      billedDays.set(fee, before + days)
+      yield {
+        key: [subscription, phase.plan.key, phase.plan.version, price.key, formatInstant(start)].join('|'),
+        subscription,
+        plan: phase.plan.key,
+        planVersion: phase.plan.version,
+        price,
+        position,
+        service: { start, end },
+        share: { before, billed: days, whole: wholeDays },
+        dueAt: inAdvance && start === period.start ? start : period.end,
+      }
+    }
+  }
+}
+
+/** Text that is equal for equal terms. */
+function termsText(price: BillablePrice): string {
+  return JSON.stringify(price.terms, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+}
