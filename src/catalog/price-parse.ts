@@ -106,11 +106,19 @@ function readModelPrice(
       return { model, unitAmount: reader.decimal(object, 'unitAmount', pointer) }
     case 'graduated':
     case 'volume': {
-      const tiers = readTiers(reader, object, pointer, ['unitAmount', 'flatAmount'], (tier, upTo, at) => {
-        const unitAmount = reader.optionalDecimal(tier, 'unitAmount', at)
-        const flatAmount = reader.optionalDecimal(tier, 'flatAmount', at)
-        return { upTo, unitAmount, flatAmount }
-      })
+      const tiers = readTiers(
+        reader,
+        object,
+        pointer,
+        ['unitAmount', 'flatAmount', 'packageSize'],
+        (tier, upTo, at) => {
+          const unitAmount = reader.optionalDecimal(tier, 'unitAmount', at)
+          const flatAmount = reader.optionalDecimal(tier, 'flatAmount', at)
+          const packageSize =
+            tier['packageSize'] === undefined ? null : reader.positiveDecimal(tier, 'packageSize', at)
+          return { upTo, unitAmount, flatAmount, packageSize }
+        },
+      )
       return { model, tiers, flatFeeOnZeroUsage: reader.flag(object, 'flatFeeOnZeroUsage', pointer) }
     }
     case 'stairstep': {

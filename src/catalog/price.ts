@@ -32,6 +32,8 @@ export interface Tier {
   readonly unitAmount: Decimal | null
   /** Charged once when the tier is entered; null for none. */
   readonly flatAmount: Decimal | null
+  /** Where set, the unit amount is for each begun package of this size; null prices single units. */
+  readonly packageSize: Decimal | null
 }
 
 /** Each unit at the amount of its own tier. */

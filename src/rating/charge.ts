@@ -1,10 +1,20 @@
 import type { ChargeTerms, SimplePrice } from '../catalog/price.ts'
-import { add, compare, type Decimal, isZero, minimum, subtract, ZERO } from '../money/decimal.ts'
+import {
+  add,
+  compare,
+  type Decimal,
+  isNegative,
+  isZero,
+  minimum,
+  negate,
+  subtract,
+  ZERO,
+} from '../money/decimal.ts'
 import { discountLines, freeUnitsOf } from './discounts.ts'
 import { cellPrice } from './matrix.ts'
 import { priceLines } from './price-lines.ts'
 import { amountLine, ratedLine, sumOfLines } from './rated-line.ts'
-import type { RatedLine, RatingError } from './rating-outcome.ts'
+import type { RatedLine, RatedLineKind, RatingError } from './rating-outcome.ts'
 import type { EventAmounts, QuantityGroup } from './rating-request.ts'
 import { convertUnits } from './unit-conversion.ts'
 
@@ -15,10 +25,19 @@ export interface PeriodUsage {
   readonly events?: EventAmounts
 }
 
-/** Whether what waits for the end of a period is due: volume and stairstep prices, and the minimum. */
+/** Whether what can wait for the end of a period is due. */
 export interface Due {
+  /** Volume and stairstep prices: their amount may still fall while the period runs. */
   readonly volume: boolean
+  /** Flat prices: in arrears they wait. */
+  readonly flat: boolean
   readonly minimum: boolean
+}
+
+/** What was used, and what of the end is due with it. */
+export interface PeriodState {
+  readonly usage: PeriodUsage
+  readonly due: Due
 }
 
 export type Charge =
@@ -29,7 +48,7 @@ export type Charge =
  * The whole charge of a period for what was used from its start. Order of operations: unit conversion, usage discounts,
  * price, percent and amount discounts, maximum, minimum.
  */
-export function chargePeriod(terms: ChargeTerms, usage: PeriodUsage, due: Due): Charge {
+export function chargePeriod(terms: ChargeTerms, { usage, due }: PeriodState): Charge {
   const priced = priceUsage(terms, usage, due)
   if (!Array.isArray(priced)) return { kind: 'refused', error: priced }
   const lines: RatedLine[] = priced
@@ -50,21 +69,53 @@ export function chargePeriod(terms: ChargeTerms, usage: PeriodUsage, due: Due): 
   return { kind: 'charged', exact: sum, lines }
 }
 
+function isDue(price: SimplePrice, due: Due): boolean {
+  switch (price.model) {
+    case 'volume':
+    case 'stairstep':
+      return due.volume
+    case 'flat':
+      return due.flat
+    default:
+      return true
+  }
+}
+
+/** A period in which more was taken back than used: the units are credited as they would be charged, flat amounts not. */
+function creditLines(price: SimplePrice, quantity: Decimal): RatedLine[] {
+  if (price.model === 'flat') return priceLines(price, quantity)
+  return priceLines(price, quantity)
+    .filter((line) => !FLAT_KINDS.has(line.kind))
+    .map((line) => ({ ...line, quantity: negate(line.quantity), amount: negate(line.amount) }))
+}
+
+const FLAT_KINDS: ReadonlySet<RatedLineKind> = new Set([
+  'tierFlat',
+  'volumeFlat',
+  'stair',
+  'perEvent',
+  'eventBounds',
+])
+
 function priceUsage(terms: ChargeTerms, usage: PeriodUsage, due: Due): RatedLine[] | RatingError {
   const { price } = terms
   let freeLeft = terms.discounts.length === 0 ? ZERO : freeUnitsOf(terms.discounts)
   const lines: RatedLine[] = []
   const priceOne = (simple: SimplePrice, metered: Decimal, match?: QuantityGroup['match']): void => {
-    if (!due.volume && (simple.model === 'volume' || simple.model === 'stairstep')) return
+    if (!isDue(simple, due)) return
     let quantity = terms.conversion === null ? metered : convertUnits(terms.conversion, metered)
     const priced: RatedLine[] = []
-    if (!isZero(freeLeft) && !isZero(quantity) && simple.model !== 'flat') {
+    if (!isZero(freeLeft) && compare(quantity, ZERO) > 0 && simple.model !== 'flat') {
       const free = minimum(freeLeft, quantity)
       freeLeft = subtract(freeLeft, free)
       quantity = subtract(quantity, free)
       priced.push(ratedLine('usageDiscount', free, ZERO))
     }
-    priced.push(...priceLines(simple, quantity, usage.events))
+    priced.push(
+      ...(isNegative(quantity)
+        ? creditLines(simple, negate(quantity))
+        : priceLines(simple, quantity, usage.events)),
+    )
     for (const line of priced) lines.push(match === undefined ? line : { ...line, match })
   }
   if (price.model !== 'matrix') {

@@ -1,5 +1,5 @@
 import type { ChargeTerms, SimplePrice } from '../catalog/price.ts'
-import type { Currency } from '../money/currency.ts'
+import { roundToMinorUnit } from '../money/currency.ts'
 import { compare, type Decimal, negate, toFixedText, toText } from '../money/decimal.ts'
 import { cellPrice } from './matrix.ts'
 import type { Rated, RatedLine } from './rating-outcome.ts'
@@ -23,10 +23,14 @@ function describe(line: RatedLine, terms: ChargeTerms): string {
       return `${quantity} units at ${unitAmount}`
     case 'tierUsage':
       return `${tierName(line, terms)}: ${quantity} units at ${unitAmount}`
+    case 'tierPackages':
+      return `${tierName(line, terms)}: ${quantity} packages at ${unitAmount}`
     case 'tierFlat':
       return `${tierName(line, terms)}: flat amount`
     case 'volumeUsage':
       return `${quantity} units, all at ${unitAmount} of ${tierName(line, terms)}`
+    case 'volumePackages':
+      return `${quantity} packages, all at ${unitAmount} of ${tierName(line, terms)}`
     case 'volumeFlat':
       return `flat amount of ${tierName(line, terms)}`
     case 'stair':
@@ -57,7 +61,7 @@ function describe(line: RatedLine, terms: ChargeTerms): string {
 }
 
 /** The formula of a rated amount, each step with its amount, as one line of text. */
-export function explain(rated: Rated, request: RatingRequest & { readonly currency: Currency }): string {
+export function explain(rated: Rated, request: RatingRequest): string {
   const steps = rated.lines.map((line) => `${describeLine(line, request)} = ${toText(line.amount)}`)
   if (steps.length === 0) steps.push('nothing to bill = 0')
   if (request.conversion !== null) {
@@ -66,9 +70,10 @@ export function explain(rated: Rated, request: RatingRequest & { readonly curren
     steps.unshift(`${toText(request.quantity)} units ${operation} by ${toText(factor)}${rounded}`)
   }
   const amount = `${toFixedText(rated.amount)} ${request.currency}`
-  if (rated.previousAmount !== null) {
+  if (rated.previousExactAmount !== null) {
+    const earlier = toFixedText(roundToMinorUnit(rated.previousExactAmount, request.currency))
     steps.push(
-      `${amount} is what the period comes to now less ${toFixedText(rated.previousAmount)} of its earlier parts, each rounded half away from zero`,
+      `${amount} is what the period comes to now less ${earlier} of its earlier parts, each rounded half away from zero`,
     )
   } else if (compare(rated.amount, rated.exactAmount) === 0) {
     steps.push(`total ${amount}`)

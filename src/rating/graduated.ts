@@ -1,5 +1,6 @@
 import type { GraduatedPrice } from '../catalog/price.ts'
 import { type Decimal, isZero } from '../money/decimal.ts'
+import { begunPackages } from './package.ts'
 import { amountLine, ratedLine } from './rated-line.ts'
 import type { RatedLine } from './rating-outcome.ts'
 import { tierSlices } from './tier-slices.ts'
@@ -15,8 +16,14 @@ export function rateGraduated(price: GraduatedPrice, quantity: Decimal): RatedLi
   }
   const lines: RatedLine[] = []
   for (const slice of tierSlices(price.tiers, quantity)) {
-    const { unitAmount, flatAmount } = slice.tier
-    if (unitAmount !== null) lines.push(ratedLine('tierUsage', slice.quantity, unitAmount, slice.number))
+    const { unitAmount, flatAmount, packageSize } = slice.tier
+    if (unitAmount !== null) {
+      lines.push(
+        packageSize === null
+          ? ratedLine('tierUsage', slice.quantity, unitAmount, slice.number)
+          : ratedLine('tierPackages', begunPackages(slice.quantity, packageSize), unitAmount, slice.number),
+      )
+    }
     if (flatAmount !== null) lines.push(amountLine('tierFlat', flatAmount, slice.number))
   }
   return lines

@@ -7,5 +7,10 @@ import type { RatedLine } from './rating-outcome.ts'
 export function ratePackage(price: PackagePrice, quantity: Decimal): RatedLine[] {
   if (compare(quantity, price.freeUnits) <= 0) return []
   const charged = subtract(quantity, price.freeUnits)
-  return [ratedLine('packages', divide(charged, price.packageSize, 0, 'up'), price.amount)]
+  return [ratedLine('packages', begunPackages(charged, price.packageSize), price.amount)]
+}
+
+/** Whole packages that hold the quantity: a begun one counts. */
+export function begunPackages(quantity: Decimal, packageSize: Decimal): Decimal {
+  return divide(quantity, packageSize, 0, 'up')
 }

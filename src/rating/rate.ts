@@ -1,12 +1,10 @@
-import { type Currency, minorUnitDigits } from '../money/currency.ts'
-import { add, type Decimal, isZero, round, subtract, ZERO } from '../money/decimal.ts'
-import { chargePeriod, type Due, type PeriodUsage } from './charge.ts'
-import { lineDifference } from './line-difference.ts'
-import type { Rated, RatedLine, RatingOutcome } from './rating-outcome.ts'
+import { add, type Decimal, isZero, ZERO } from '../money/decimal.ts'
+import type { Due, PeriodState } from './charge.ts'
+import { rateDifference } from './rate-difference.ts'
+import type { RatingOutcome } from './rating-outcome.ts'
 import type { QuantityGroup, RatingRequest } from './rating-request.ts'
 
-const ALL_DUE: Due = { volume: true, minimum: true }
-const OPEN: Due = { volume: false, minimum: false }
+const ALL_DUE: Due = { volume: true, flat: true, minimum: true }
 
 /**
  * Quantity times price, explained. Pure: the same request always gives the same outcome.
@@ -16,55 +14,45 @@ const OPEN: Due = { volume: false, minimum: false }
  * however many parts it is billed. In a `whole` request a previous quantity of 0 means that nothing was billed before.
  */
 export function rate(request: RatingRequest): RatingOutcome {
-  const part = request.part ?? 'whole'
-  const before = previousUsage(request)
-  const now = chargePeriod(request, cumulativeUsage(request), part === 'open' ? OPEN : ALL_DUE)
-  if (now.kind === 'refused') return now
-  if (before === null) return rated(request.currency, now.exact, now.lines)
-  const earlier = chargePeriod(request, before, part === 'whole' ? ALL_DUE : OPEN)
-  if (earlier.kind === 'refused') return earlier
-  const digits = minorUnitDigits(request.currency)
-  const previousAmount = round(earlier.exact, digits)
-  return {
-    kind: 'rated',
-    amount: subtract(round(now.exact, digits), previousAmount),
-    exactAmount: subtract(now.exact, earlier.exact),
-    lines: lineDifference(now.lines, earlier.lines),
-    previousAmount,
-  }
+  return rateDifference(request, request.currency, stateAfter(request), stateBefore(request))
 }
 
-function rated(currency: Currency, exactAmount: Decimal, lines: readonly RatedLine[]): Rated {
-  const amount = round(exactAmount, minorUnitDigits(currency))
-  return { kind: 'rated', amount, exactAmount, lines, previousAmount: null }
+/** What is due with an open part: flat amounts in arrears, volume prices and the minimum wait for the closing part. */
+function openDue(request: RatingRequest): Due {
+  return { volume: false, flat: request.payment !== 'inArrears', minimum: false }
 }
 
-/** What was used before this part; null when nothing was billed before. */
-function previousUsage(request: RatingRequest): PeriodUsage | null {
-  const groups = request.groups ?? null
-  const known = groups?.some((group) => group.previousQuantity !== undefined) ?? false
-  if (request.previousQuantity === undefined && !known) return null
-  const previous = groups?.map((group): QuantityGroup => ({
-    match: group.match,
-    quantity: group.previousQuantity ?? ZERO,
-  }))
-  const quantity = request.previousQuantity ?? sumOfQuantities(previous ?? [])
-  if ((request.part ?? 'whole') === 'whole' && isZero(quantity)) return null
-  return { quantity, groups: previous ?? null }
-}
-
-function cumulativeUsage(request: RatingRequest): PeriodUsage {
+function stateAfter(request: RatingRequest): PeriodState {
+  const { quantity, previousQuantity, events } = request
   const groups = request.groups?.map((group): QuantityGroup =>
     group.previousQuantity === undefined
       ? group
       : { match: group.match, quantity: add(group.quantity, group.previousQuantity) },
   )
-  const quantity =
-    request.previousQuantity === undefined
-      ? request.quantity
-      : add(request.quantity, request.previousQuantity)
-  const usage = { quantity, groups: groups ?? null }
-  return request.events === undefined ? usage : { ...usage, events: request.events }
+  const usage = {
+    quantity: previousQuantity === undefined ? quantity : add(quantity, previousQuantity),
+    groups: groups ?? null,
+  }
+  return {
+    usage: events === undefined ? usage : { ...usage, events },
+    due: request.part === 'open' ? openDue(request) : ALL_DUE,
+  }
+}
+
+/** The state after the earlier parts; null when nothing was billed before. */
+function stateBefore(request: RatingRequest): PeriodState | null {
+  const { groups, previousQuantity, part } = request
+  const known = groups?.some((group) => group.previousQuantity !== undefined) ?? false
+  if (previousQuantity === undefined && !known) return null
+  const previous =
+    groups?.map((group): QuantityGroup => ({
+      match: group.match,
+      quantity: group.previousQuantity ?? ZERO,
+    })) ?? null
+  const quantity = previousQuantity ?? sumOfQuantities(previous ?? [])
+  const whole = part === undefined || part === 'whole'
+  if (whole && isZero(quantity)) return null
+  return { usage: { quantity, groups: previous }, due: whole ? ALL_DUE : openDue(request) }
 }
 
 function sumOfQuantities(groups: readonly QuantityGroup[]): Decimal {

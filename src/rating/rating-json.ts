@@ -87,6 +87,7 @@ const MEMBERS = [
   ...CHARGE_TERMS_MEMBERS,
   'previousQuantity',
   'part',
+  'payment',
   'groups',
   'events',
   'eventCount',
@@ -111,6 +112,7 @@ export function parseRatingRequest(raw: unknown): RatingRequestParse {
       : reader.decimal(object, 'quantity', '')
   const previousQuantity = reader.optionalDecimal(object, 'previousQuantity', '')
   const part = readPart(reader, object)
+  const payment = readPayment(reader, object)
   const events = readEvents(reader, object)
   if (terms !== null) checkGroups(reader, isMatrix, quantity, groups, object)
   if (events !== null && object['previousQuantity'] !== undefined) {
@@ -129,6 +131,7 @@ export function parseRatingRequest(raw: unknown): RatingRequestParse {
       quantity,
       ...(previousQuantity === null ? {} : { previousQuantity }),
       ...(part === null ? {} : { part }),
+      ...(payment === null ? {} : { payment }),
       ...(groups === null ? {} : { groups }),
       ...(events === null ? {} : { events }),
     },
@@ -159,6 +162,14 @@ function readPart(reader: JsonReader, object: JsonObject): PeriodPart | null {
   if (raw === undefined) return null
   if (raw === 'whole' || raw === 'open' || raw === 'closing') return raw
   reader.fault('invalidRequest', '/part', 'must be whole, open or closing')
+  return null
+}
+
+function readPayment(reader: JsonReader, object: JsonObject): 'inAdvance' | 'inArrears' | null {
+  const raw = object['payment']
+  if (raw === undefined) return null
+  if (raw === 'inAdvance' || raw === 'inArrears') return raw
+  reader.fault('invalidRequest', '/payment', 'must be inAdvance or inArrears')
   return null
 }
 

@@ -6,8 +6,10 @@ export type RatedLineKind =
   | 'flat'
   | 'usage'
   | 'tierUsage'
+  | 'tierPackages'
   | 'tierFlat'
   | 'volumeUsage'
+  | 'volumePackages'
   | 'volumeFlat'
   | 'stair'
   | 'packages'
@@ -43,8 +45,8 @@ export interface Rated {
   /** Not rounded. */
   readonly exactAmount: Decimal
   readonly lines: readonly RatedLine[]
-  /** What the earlier parts of the period were billed, rounded; null when there was none. */
-  readonly previousAmount: Decimal | null
+  /** What the earlier parts of the period came to, not rounded; null when there was none. */
+  readonly previousExactAmount: Decimal | null
 }
 
 export type RatingErrorCode = PriceFaultCode | 'malformedJson' | 'unknownCurrency' | 'unmatchedGroup'

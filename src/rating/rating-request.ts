@@ -18,7 +18,7 @@ export type EventAmounts =
 /**
  * Which part of a period is billed.
  * - `whole`: all of it, or the part after `previousQuantity`, whose own bill had the minimum and volume prices in it.
- * - `open`: a part before the last. Volume and stairstep prices and the minimum wait for the close.
+ * - `open`: a part before the last. Volume and stairstep prices, flat prices in arrears and the minimum wait for the close.
  * - `closing`: the last part after open ones.
  */
 export type PeriodPart = 'whole' | 'open' | 'closing'
@@ -31,6 +31,8 @@ export interface RatingRequest extends ChargeTerms {
   /** Of the same period, already billed. */
   readonly previousQuantity?: Decimal
   readonly part?: PeriodPart
+  /** With which part a flat price is due: the first (absent) or the closing one. */
+  readonly payment?: 'inAdvance' | 'inArrears'
   /** For matrix prices; the quantities add up to `quantity`. */
   readonly groups?: readonly QuantityGroup[]
   /** For percentage prices: what is known of the single events. Absent is one event of the whole quantity. */
