@@ -1,0 +1,205 @@
+import type { TenantId } from '../id/ids.ts'
+import type { Clock } from '../time/clock.ts'
+import type { EventLog } from '../usage/event-log.ts'
+import { EVENT_PARTITIONS, TOPIC_EVENTS } from '../usage/topics.ts'
+import type { IngestAnswer, UnavailableCode } from './answer.ts'
+import { type BodyMode, bodyMode, decodeBody, unpackBody } from './body.ts'
+import { ATTRIBUTE_HEADER_PREFIX } from './binary-mode.ts'
+import { DuplicateWindow } from './duplicate-window.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { createJudge, emptyTally, receiptOf, type Tally } from './judge.ts'
+import type { IngestConfig, IngestDirectory, IngestMetrics } from './ports.ts'
+import { bodyTooLarge, type Refusal, refused } from './refusal.ts'
+
+export interface IngestRequest {
+  /** Of the caller's key; nothing in the request can say another. */
+  readonly tenant: TenantId
+  readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
+  /** All headers by lower-case name; asked only where a body may be in binary mode. */
+  readonly headers: () => Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  /** All events or none. */
+  readonly atomic: boolean
+  /** Whether the answer is to say where each event stands on the log. */
+  readonly receipts: boolean
+}
+
+export interface Ingest {
+  /** Judges the events of a request, appends the good ones and answers when they are durable. */
+  readonly accept: (request: IngestRequest) => Promise<IngestAnswer>
+  /** Takes nothing more; resolves when everything taken before is answered. */
+  readonly drain: () => Promise<void>
+}
+
+export interface IngestDeps {
+  readonly log: Pick<EventLog, 'append'>
+  readonly directory: IngestDirectory
+  /** The system's clock: when events arrived, and "now" of customers without a test clock. */
+  readonly clock: Clock
+  readonly metrics: IngestMetrics
+  readonly config: IngestConfig
+  /** Told why an append failed; clients are told only that it did. */
+  readonly onFault?: (reason: unknown) => void
+}
+
+const DUPLICATE_WINDOW_BYTES = 67_108_864
+const RETRY_OVERLOADED_SECONDS = 1
+const RETRY_LOG_SECONDS = 2
+const RETRY_DRAINING_SECONDS = 5
+
+const UNAVAILABLE: Readonly<
+  Record<UnavailableCode, { readonly detail: string; readonly retryAfterSeconds: number }>
+> = {
+  overloaded: {
+    detail: 'More is waiting for the log than may wait. Send the same events again after the pause.',
+    retryAfterSeconds: RETRY_OVERLOADED_SECONDS,
+  },
+  logUnavailable: {
+    detail:
+      'The log did not confirm the events. Some of them may be on it: send all of them again with the same ids, each counts once.',
+    retryAfterSeconds: RETRY_LOG_SECONDS,
+  },
+  draining: {
+    detail: 'This process is shutting down. Send the same events again.',
+    retryAfterSeconds: RETRY_DRAINING_SECONDS,
+  },
+}
+
+/** Stage 1: accept, judge, pack, append, answer. See README.md of this folder for the invariants. */
+export function createIngest(deps: IngestDeps): Ingest {
+  const { log, directory, clock, metrics, config } = deps
+  const { requestBytesMax, requestEventsMax, queueBytesMax } = config
+  const window = new DuplicateWindow(config.duplicateWindowBytesMax ?? DUPLICATE_WINDOW_BYTES)
+  const commit = createGroupCommit({
+    log,
+    topic: TOPIC_EVENTS,
+    partitions: EVENT_PARTITIONS,
+    clock,
+    metrics,
+    onFailed: (reason) => {
+      window.clear()
+      deps.onFault?.(reason)
+    },
+  })
+  const judge = createJudge({ directory, window, commit, partitions: EVENT_PARTITIONS })
+  let bytesPending = 0
+  let requestsPending = 0
+  let whenIdle: (() => void) | null = null
+  let isDraining = false
+  metrics.observeQueue(() => bytesPending)
+  metrics.observeDuplicateWindow(() => window.entries)
+
+  function unavailable(code: UnavailableCode): IngestAnswer {
+    metrics.requestRefused(code)
+    return { kind: 'unavailable', code, ...UNAVAILABLE[code] }
+  }
+
+  function refuse(refusal: Refusal): IngestAnswer {
+    metrics.requestRefused(refusal.code)
+    return refusal
+  }
+
+  async function accept(request: IngestRequest): Promise<IngestAnswer> {
+    if (isDraining) return unavailable('draining')
+    if (request.body.length > requestBytesMax) return refuse(bodyTooLarge(requestBytesMax))
+    if (bytesPending + request.body.length > queueBytesMax) return unavailable('overloaded')
+    const mode = bodyMode(request.contentType, () => hasBinaryAttributes(request.headers()))
+    if (mode === null) return refuse(unsupportedMediaType(request.contentType))
+    // Packed bodies are counted at the size they may unfold to, before they do.
+    const isPacked = request.contentEncoding !== undefined && request.contentEncoding !== 'identity'
+    const bytes = isPacked ? requestBytesMax : request.body.length
+    bytesPending += bytes
+    requestsPending++
+    try {
+      return await admit(request, mode, isPacked)
+    } finally {
+      bytesPending -= bytes
+      requestsPending--
+      if (requestsPending === 0) whenIdle?.()
+    }
+  }
+
+  async function admit(request: IngestRequest, mode: BodyMode, isPacked: boolean): Promise<IngestAnswer> {
+    let { body } = request
+    if (isPacked) {
+      const unpacked = await unpackBody(request.contentEncoding ?? '', body, requestBytesMax)
+      if (unpacked.kind === 'refused') return refuse(unpacked)
+      body = unpacked.bytes
+    }
+    const decoded = decodeBody(mode, body, request.contentType, request.headers, requestEventsMax)
+    if (decoded.kind === 'refused') return refuse(decoded)
+    const { events } = decoded
+    const { tenant } = request
+    const tally = emptyTally(tenant, clock.now(), directory.hasTestClocks(tenant), request.receipts)
+    if (request.atomic) {
+      for (let i = 0; i < events.length; i++) judge.check(events[i], i, tally)
+      if (tally.rejected.length > 0) {
+        noteRejections(tally)
+        return refuse(batchRejected(tally, events.length))
+      }
+    }
+    // From here to the last event nothing else runs: a group is never appended with half an event in it.
+    for (let i = 0; i < events.length; i++) judge.take(events[i], i, tally)
+    noteRejections(tally)
+    return settle(tally)
+  }
+
+  async function settle(tally: Tally): Promise<IngestAnswer> {
+    // All are asked before any is awaited: a group answers only those who asked before it settled.
+    const [only, ...more] = tally.awaited
+    const isDurable =
+      only === undefined
+        ? true
+        : more.length === 0
+          ? await commit.durable(only.group, only.partitions)
+          : (await Promise.all(tally.awaited.map((one) => commit.durable(one.group, one.partitions)))).every(
+              Boolean,
+            )
+    if (!isDurable) return unavailable('logUnavailable')
+    const { accepted, duplicates, rejected, unknownMeter, unknownSubject, conflicts } = tally
+    metrics.requestJudged({
+      accepted,
+      duplicates,
+      rejected: rejected.length,
+      unknownMeter,
+      unknownSubject,
+      conflicts,
+    })
+    const answer = { kind: 'accepted', accepted, duplicates, rejected } as const
+    return tally.places === null ? answer : { ...answer, receipts: tally.places.map(receiptOf) }
+  }
+
+  function noteRejections(tally: Tally): void {
+    for (const { code } of tally.rejected) metrics.eventRejected(code)
+  }
+
+  return {
+    accept,
+    async drain() {
+      isDraining = true
+      if (requestsPending === 0) return
+      await new Promise<void>((resolve) => {
+        whenIdle = resolve
+      })
+    },
+  }
+}
+
+function hasBinaryAttributes(headers: Readonly<Record<string, string>>): boolean {
+  for (const name in headers) if (name.startsWith(ATTRIBUTE_HEADER_PREFIX)) return true
+  return false
+}
+
+function unsupportedMediaType(contentType: string | undefined): Refusal {
+  const sent = contentType === undefined ? 'none' : JSON.stringify(contentType.slice(0, 100))
+  return refused(
+    'unsupportedMediaType',
+    `Content-Type is ${sent}; send application/cloudevents-batch+json, application/cloudevents+json, or the ce- headers of binary mode.`,
+  )
+}
+
+function batchRejected({ rejected }: Tally, events: number): Refusal {
+  const detail = `Nothing was taken: ${rejected.length} of ${events} events are not acceptable, and the request asked for all or none.`
+  return { kind: 'refused', code: 'batchRejected', detail, rejected }
+}

@@ -1,0 +1,67 @@
+/**
+ * Which partition an identity lives in. `murmur2(utf8(tenant \0 source \0 id)) mod partitions`, with the hash that
+ * Kafka's own partitioner uses. It never changes within an epoch: all copies of an identity meet in one partition,
+ * so their order there says which one came first.
+ */
+export function partitionOf(tenant: string, source: string, id: string, partitions: number): number {
+  return partitionOfHash(identityHash(tenant, source, id), partitions)
+}
+
+/** The partition of a hash: the sign bit is dropped, as Kafka does. */
+export function partitionOfHash(hash: number, partitions: number): number {
+  return (hash & 0x7fffffff) % partitions
+}
+
+/** The signed 32-bit hash of an identity. Not keyed: whoever uses it for a table must bound its chains. */
+export function identityHash(tenant: string, source: string, id: string): number {
+  const roomNeeded = 3 * (tenant.length + source.length + id.length) + 2
+  if (roomNeeded > scratch.length) scratch = Buffer.allocUnsafe(roomNeeded * 2)
+  let end = writeUtf8(tenant, 0)
+  scratch[end++] = 0
+  end = writeUtf8(source, end)
+  scratch[end++] = 0
+  end = writeUtf8(id, end)
+  return murmur2(scratch, end)
+}
+
+/** Grows with the longest identity seen; only ever used within one call. */
+let scratch = Buffer.allocUnsafe(1024)
+
+/** Most identities are short and ASCII, for which a loop beats a native call. Returns the end. */
+function writeUtf8(text: string, from: number): number {
+  const length = text.length
+  const to = scratch
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0x7f) return from + to.write(text, from, 'utf8')
+    to[from + i] = code
+  }
+  return from + length
+}
+
+const SEED = 0x9747b28c
+const M = 0x5bd1e995
+
+/** MurmurHash2 of the first `length` bytes, as `org.apache.kafka.common.utils.Utils.murmur2` computes it. */
+export function murmur2(bytes: Uint8Array, length: number): number {
+  let h = SEED ^ length
+  let i = 0
+  for (; i + 4 <= length; i += 4) {
+    // The casts are for the type checker: i + 3 is below length.
+    let k =
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24)
+    k = Math.imul(k, M)
+    k ^= k >>> 24
+    h = Math.imul(h, M) ^ Math.imul(k, M)
+  }
+  const left = length - i
+  if (left === 3) h ^= (bytes[i + 2] as number) << 16
+  if (left >= 2) h ^= (bytes[i + 1] as number) << 8
+  if (left >= 1) h = Math.imul(h ^ (bytes[i] as number), M)
+  h ^= h >>> 13
+  h = Math.imul(h, M)
+  return h ^ (h >>> 15)
+}
