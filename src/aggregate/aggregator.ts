@@ -1,0 +1,21 @@
+import type { Clock } from '../time/clock.ts'
+import type { EventLog } from '../usage/event-log.ts'
+import { EVENT_PARTITIONS, TOPIC_EPOCH } from '../usage/topics.ts'
+import type { AggregateMetrics, StageLogger, UsageStore } from './ports.ts'
+import { createUsageSink } from './sink.ts'
+import { type Aggregator, type AggregatorConfig, createAggregatorWorker } from './worker.ts'
+
+export interface AggregatorOptions {
+  readonly log: EventLog
+  readonly store: UsageStore
+  readonly clock: Clock
+  readonly metrics: AggregateMetrics
+  readonly logger: StageLogger
+  readonly config: AggregatorConfig
+}
+
+/** Stage 2 on a usage store: makes what is on the log countable. */
+export function createAggregator({ store, ...deps }: AggregatorOptions): Aggregator {
+  const sink = createUsageSink(store, { epoch: TOPIC_EPOCH, partitions: EVENT_PARTITIONS })
+  return createAggregatorWorker({ ...deps, sink })
+}

@@ -1,0 +1,136 @@
+import type { SubjectId } from '../id/ids.ts'
+import { instantOf, type Interval } from '../time/instant.ts'
+import { TOPIC_EPOCH } from '../usage/topics.ts'
+import type {
+  CanonicalEvent,
+  EventsAtCutRequest,
+  EventsPage,
+  UsageAtCutRequest,
+  UsageAtCutRow,
+} from '../usage/usage-query.ts'
+import type { UsageStore } from './ports.ts'
+import { type AggregateRow, nothing, quantityOf } from './quantity.ts'
+import {
+  aggregateColumns,
+  beforeCut,
+  dimensionPath,
+  type EventSelection,
+  notVoided,
+  Params,
+  selectionCondition,
+  timeCondition,
+  valueOf,
+  valueText,
+} from './usage-sql.ts'
+
+/** An identity is one event for as long as the accept window reaches: copies further apart are other events. */
+export const IDENTITY_HORIZON_MS = 35 * 86_400_000
+
+/**
+ * The canonical events of a selection before a cut. All copies of the tenant around the interval are canonised
+ * first, whatever their time, type or subject, and only then looked at: a copy that says something else must not
+ * count beside the first one.
+ */
+function canonicalEvents(params: Params, request: UsageAtCutRequest, selection: EventSelection): string {
+  const { tenant, interval, cut } = request
+  const around: Interval = {
+    start: instantOf(Math.max(0, interval.start - IDENTITY_HORIZON_MS)),
+    end: instantOf(interval.end + IDENTITY_HORIZON_MS),
+  }
+  return `SELECT source, id, type, ts, subject, props, kp, ko, ki, ingested_at
+     FROM (
+       SELECT tenant, source, id, type, ts, subject, props, kp, ko, ki, ingested_at
+       FROM usage_events
+       WHERE tenant = ${params.bind('String', tenant)} AND ${timeCondition(params, around)} AND ${beforeCut(params, cut)}
+       ORDER BY tp, ko, ki
+       LIMIT 1 BY source, id
+     ) AS canonical
+     WHERE ${selectionCondition(params, selection)}
+       AND ${notVoided(params, tenant, cut)}`
+}
+
+type AtCutRow = AggregateRow & Readonly<Record<`g${number}`, string>>
+
+export async function readUsageAtCut(
+  store: UsageStore,
+  request: UsageAtCutRequest,
+): Promise<readonly UsageAtCutRow[]> {
+  const { meter, groupBy } = request
+  const params = new Params()
+  const paths = groupBy.map((name) => params.bind('String', dimensionPath(meter, name)))
+  const keys = paths.map((_, i) => `g${i}`)
+  const rows = await store.query<AtCutRow>(
+    `SELECT ${keys.map((key) => `${key}, `).join('')}${aggregateColumns(meter)}
+     FROM (
+       SELECT ts, ingested_at, kp, ko, ki, ${paths.map((path, i) => `props[${path}] AS g${i}, `).join('')}
+              ${valueText(params, meter)} AS text, ${valueOf('text')} AS v
+       FROM (${canonicalEvents(params, request, { ...request, filters: {} })}) AS selected
+     ) AS counted
+     ${keys.length === 0 ? '' : `GROUP BY ${keys.join(', ')} ORDER BY ${keys.join(', ')}`}`,
+    params.values,
+  )
+  return rows.map((row) => ({
+    group: Object.fromEntries(groupBy.map((name, i) => [name, row[`g${i}`] ?? ''])),
+    ...(row.events === '0' ? nothing(meter) : quantityOf(meter, row)),
+  }))
+}
+
+interface EventRow {
+  readonly source: string
+  readonly id: string
+  readonly type: string
+  readonly subject: string
+  readonly ts_ms: string
+  readonly ingested_ms: string
+  readonly props: Readonly<Record<string, string>>
+  readonly kp: number
+  readonly ko: string
+  readonly ki: number
+}
+
+export async function readEventsAtCut(store: UsageStore, request: EventsAtCutRequest): Promise<EventsPage> {
+  const { meter, group, limit, after } = request
+  const params = new Params()
+  const filters = Object.fromEntries(Object.entries(group).map(([name, value]) => [name, [value]]))
+  const beyond =
+    after === null
+      ? '1'
+      : `(toUnixTimestamp64Milli(ts), kp, ko, ki) > (${parseCursor(after)
+          .map((part) => params.bind('Int64', part))
+          .join(', ')})`
+  const rows = await store.query<EventRow>(
+    `SELECT source, id, type, subject, toUnixTimestamp64Milli(ts) AS ts_ms,
+            toUnixTimestamp64Milli(ingested_at) AS ingested_ms, props, kp, ko, ki
+     FROM (${canonicalEvents(params, request, { ...request, filters })}) AS selected
+     WHERE ${beyond}
+     ORDER BY ts, kp, ko, ki LIMIT ${params.bind('UInt32', limit + 1)}`,
+    params.values,
+  )
+  const events = rows.slice(0, limit).map((row) => canonicalEventOf(row, meter.valueProperty))
+  const last = events.at(-1)
+  return { events, next: rows.length > limit && last !== undefined ? cursorOf(last) : null }
+}
+
+function canonicalEventOf(row: EventRow, valueProperty: string | undefined): CanonicalEvent {
+  return {
+    source: row.source,
+    id: row.id,
+    type: row.type,
+    subject: row.subject as SubjectId,
+    time: instantOf(Number(row.ts_ms)),
+    ingestedAt: instantOf(Number(row.ingested_ms)),
+    properties: row.props,
+    coordinate: { epoch: TOPIC_EPOCH, partition: row.kp, offset: Number(row.ko), index: row.ki },
+    value: valueProperty === undefined ? null : (row.props[valueProperty] ?? null),
+  }
+}
+
+function cursorOf({ time, coordinate }: CanonicalEvent): string {
+  return [time, coordinate.partition, coordinate.offset, coordinate.index].join('.')
+}
+
+/** @throws RangeError when it is none of ours */
+function parseCursor(cursor: string): readonly number[] {
+  if (!/^\d{1,15}(\.\d{1,15}){3}$/.test(cursor)) throw new RangeError('not a cursor of this list')
+  return cursor.split('.').map(Number)
+}
