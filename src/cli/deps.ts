@@ -1,0 +1,62 @@
+import type { Readable, Writable } from 'node:stream'
+import type { Config, ConfigInputs, ConfigOutcome } from '../config.ts'
+
+export interface RunningSystem {
+  readonly apiUrl: string
+  readonly metricsUrl: string
+  readonly adminKey: string
+  stop(): Promise<void>
+}
+
+export interface DoctorCheck {
+  readonly name: string
+  readonly status: 'ok' | 'warning' | 'failed'
+  readonly detail: string
+}
+
+export interface Migration {
+  /** `postgres` or `clickhouse`. */
+  readonly store: string
+  readonly name: string
+  /** RFC 3339; null while it is pending. */
+  readonly appliedAt: string | null
+}
+
+/** What the commands need of the world. `main.ts` fills it in; tests give their own. */
+export interface CliDeps {
+  readonly stdin: Readable
+  readonly stdout: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean }
+  readonly fetch: typeof fetch
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly newId: () => string
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly interrupted: AbortSignal
+  /** Where temporary directories are made. */
+  readonly temporaryDirectory: string
+  readonly loadConfig: (inputs: ConfigInputs) => ConfigOutcome
+  readonly describeConfig: (
+    config: Config,
+    sources: Readonly<Record<string, string>>,
+  ) => readonly {
+    readonly key: string
+    readonly value: string
+    readonly source: string
+    readonly help: string
+  }[]
+  readonly readAdminKey: (dataDirectory: string) => string | null
+  readonly startSystem: (
+    config: Config,
+    options: { readonly onProgress?: (text: string) => void },
+  ) => Promise<RunningSystem>
+  readonly doctor: (config: Config) => Promise<readonly DoctorCheck[]>
+  readonly migrate: (config: Config) => Promise<readonly Migration[]>
+  readonly migrationStatus: (config: Config) => Promise<readonly Migration[]>
+  /** Rates NDJSON requests; resolves to the exit code. */
+  readonly runRate: (streams: {
+    readonly input: Readable
+    readonly output: Writable
+    readonly errorOutput: Writable
+  }) => Promise<number>
+}
