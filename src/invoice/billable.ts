@@ -71,7 +71,7 @@ export interface BillableSubscription {
   readonly id: SubscriptionId
   readonly startsAt: Instant
   readonly anchorDay: number
-  /** The zone whose midnights part the periods. It stays what it was when the subscription was first invoiced. */
+  /** The zone whose midnights part the periods: the customer's when it subscribed, for boundaries under invoices must not move. */
   readonly timezone: string
   /** Ordered by start, never empty. */
   readonly phases: readonly BillablePhase[]

@@ -92,7 +92,7 @@ export function createInvoicing(deps: InvoicingDeps): Invoicing {
     if (customer === null) return null
     const ledger = await store.ledger(tenant, key)
     const subscriptions = await directory.subscriptions(tenant, key)
-    return { customer, ledger, subscriptions: subscriptions.map((one) => inItsZone(one, ledger)) }
+    return { customer, ledger, subscriptions }
   }
 
   async function existing(
@@ -190,15 +190,6 @@ interface Account {
   readonly customer: BillableCustomer
   readonly subscriptions: readonly BillableSubscription[]
   readonly ledger: CustomerLedger
-}
-
-/**
- * A subscription keeps the zone in which it was first invoiced: were its boundaries moved under invoices that exist,
- * every one of them would have to be taken back.
- */
-function inItsZone(subscription: BillableSubscription, ledger: CustomerLedger): BillableSubscription {
-  const first = ledger.lines.find(({ line }) => line.subscription === subscription.id)
-  return first === undefined ? subscription : { ...subscription, timezone: first.timezone }
 }
 
 function refusalOf(draft: Exclude<DraftOutcome, { readonly kind: 'draft' }>): InvoiceRefusal {

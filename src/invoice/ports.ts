@@ -9,7 +9,7 @@ import type { InvoiceState } from './lifecycle.ts'
 /** Who is billed for what: the control plane as invoicing sees it. */
 export interface BillingDirectory {
   customer(tenant: TenantId, customer: CustomerKey): Promise<BillableCustomer | null>
-  /** All subscriptions the customer ever had, by start. `timezone` is the customer's. */
+  /** All subscriptions the customer ever had, by start. */
   subscriptions(tenant: TenantId, customer: CustomerKey): Promise<readonly BillableSubscription[]>
   /** Null revision: the meter as it is now. */
   meter(tenant: TenantId, meter: MeterKey, revision: number | null): Promise<Meter | null>
@@ -72,11 +72,7 @@ export interface CustomerLedger {
     readonly issuedAt: Instant
   }[]
   /** Lines of invoices that are not void, in the order of their invoices. */
-  readonly lines: readonly {
-    readonly number: string
-    readonly timezone: string
-    readonly line: InvoiceLine
-  }[]
+  readonly lines: readonly { readonly number: string; readonly line: InvoiceLine }[]
 }
 
 /** A finished document: what is stored is exactly what was hashed. */
@@ -104,16 +100,24 @@ export type FinalizeOutcome =
   /** Somebody else changed the customer's invoices meanwhile: compute again. No number was taken. */
   | { readonly kind: 'outdated' }
 
+/** A place in the list of invoices. */
+export interface InvoicePosition {
+  readonly issuedAt: Instant
+  readonly id: InvoiceId
+}
+
 export interface InvoiceFilter {
   readonly customer: CustomerKey | null
+  readonly state: InvoiceState | null
   readonly limit: number
-  readonly cursor: string | null
+  /** Null: from the latest on. */
+  readonly after: InvoicePosition | null
 }
 
 export interface InvoicePage {
   readonly data: readonly Invoice[]
-  readonly nextCursor: string | null
-  readonly hasMore: boolean
+  /** Where the next page begins; null at the end. */
+  readonly next: InvoicePosition | null
 }
 
 export interface InvoiceStore {

@@ -196,9 +196,7 @@ export function memoryStore(): InvoiceStore & { readonly texts: Map<string, stri
         })),
         lines: of(customer)
           .filter(({ state }) => state !== 'void')
-          .flatMap(({ number, timezone, lines }) =>
-            lines.map((line) => ({ number: number ?? '', timezone, line })),
-          ),
+          .flatMap(({ number, lines }) => lines.map((line) => ({ number: number ?? '', line }))),
       }),
     finalize: ({ customer, basedOn, seal }) => {
       if (of(customer).length !== basedOn) return Promise.resolve({ kind: 'outdated' })
@@ -215,11 +213,7 @@ export function memoryStore(): InvoiceStore & { readonly texts: Map<string, stri
         .filter((entry) => customer === null || entry.customer === customer)
         .map(({ invoice }) => invoice)
         .reverse()
-      return Promise.resolve({
-        data: data.slice(0, limit),
-        nextCursor: null,
-        hasMore: data.length > limit,
-      })
+      return Promise.resolve({ data: data.slice(0, limit), next: null })
     },
   }
 }
