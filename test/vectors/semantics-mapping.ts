@@ -1,0 +1,2 @@
+import type { Mapping } from './vector.ts'
+export const semanticsMappings: Readonly<Record<string, Mapping>> = {}
