@@ -15,6 +15,7 @@ export const invoiceShape = z.looseObject({
       id: z.string(),
       kind: z.string(),
       price: z.string().nullish(),
+      name: z.string().nullish(),
       meter: z.string().nullish(),
       quantity: z.string().nullish(),
       amount: z.string(),
@@ -56,7 +57,7 @@ export function renderInvoice(invoice: InvoiceView): string {
     ],
     [
       ...invoice.lines.map((line) => [
-        line.price ?? line.kind,
+        line.name ?? line.price ?? line.kind,
         grouped(line.quantity ?? ''),
         grouped(line.amount),
       ]),

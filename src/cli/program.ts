@@ -59,9 +59,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps, version: st
     return 0
   } catch (error) {
     if (error instanceof CommanderError) {
-      return error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
-        ? 0
-        : EXIT_WRONG_USE
+      return error.exitCode === 0 ? 0 : EXIT_WRONG_USE
     }
     const tell = (line: string): void => void deps.stderr.write(`${line}\n`)
     if (error instanceof CliFailure) {

@@ -111,18 +111,15 @@ async function* linesOf(
   input: Readable,
   name: string,
 ): AsyncGenerator<{ readonly text: string; readonly number: number }> {
-  const state: { failure: { readonly error: Error } | null } = { failure: null }
-  const lines = createInterface({ input, crlfDelay: Infinity })
-  input.once('error', (error) => {
-    state.failure = { error }
-    lines.close()
-  })
   let number = 0
-  for await (const line of lines) {
-    number++
-    yield { text: number === 1 ? line.replace(/^\uFEFF/, '') : line, number }
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      number++
+      yield { text: number === 1 ? line.replace(/^\uFEFF/, '') : line, number }
+    }
+  } catch (error) {
+    throw fileFailure(name, error)
   }
-  if (state.failure !== null) throw fileFailure(name, state.failure.error)
 }
 
 function checkObject(text: string, line: number): void {

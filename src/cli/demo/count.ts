@@ -30,7 +30,7 @@ export async function sendAndCount(
       path: story.options.tracePath,
       month: month.month,
       soFar,
-      progress: { ...progress, advance: (done) => progress.advance(done - before.accepted) },
+      progress,
       interrupted: deps.interrupted,
     })
   } finally {

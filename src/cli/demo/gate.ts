@@ -5,17 +5,24 @@ import type { CliDeps } from '../deps.ts'
 import { grouped } from '../output.ts'
 import { CUSTOMER, QUOTA, QUOTA_LIMIT } from './catalog.ts'
 import type { DemoMonth } from './months.ts'
-import type { MonthTotals } from './scan.ts'
 import type { DemoTenant } from './set-up.ts'
 import type { DemoResult, Story } from './story.ts'
 
-const quotaShape = z.looseObject({ key: z.string() })
+const quotaShape = z.looseObject({
+  key: z.string(),
+  unit: z.string(),
+  used: z.string(),
+  limit: z.string().nullable(),
+  phase: z.string(),
+  suspendedAt: z.string().nullable(),
+  ladder: z.array(z.looseObject({ at: z.string(), action: z.string(), reachedAt: z.string().nullable() })),
+})
 const quotasShape = z.object({ data: z.array(quotaShape) })
 const verdictShape = z.looseObject({
   valid: z.boolean(),
   code: z.string(),
-  status: z.union([z.string(), z.number()]).nullish(),
-  detail: z.string().nullish(),
+  status: z.number(),
+  detail: z.string(),
 })
 type QuotaView = z.infer<typeof quotaShape>
 type Verdict = z.infer<typeof verdictShape>
@@ -47,52 +54,59 @@ async function waitForRefusal(deps: CliDeps, api: ApiClient, key: string): Promi
   })
 }
 
-/** Shows the ladder of the quota and what the gate says to a call. Only while the month runs: the next one starts afresh. */
+/**
+ * Shows where the quota stands and what the gate says to a call. Must run while the month runs by the customer's
+ * clock: with the next month the quota starts afresh and the key is open again.
+ */
 export async function showGate(
   { deps, output, watch, scan, admin }: Story,
   tenant: DemoTenant,
   month: DemoMonth,
   clock: string,
 ): Promise<DemoResult['quota']> {
-  const totals: MonthTotals = scan.byMonth.get(month.month) ?? { rows: 0, outputTokens: 0n }
+  const used = scan.byMonth.get(month.month)?.outputTokens ?? 0n
   const running = Date.parse(clock) < Date.parse(month.end)
-  const expected = totals.outputTokens >= QUOTA_LIMIT && running
-  const verdict = expected
-    ? await waitForRefusal(deps, admin, tenant.gatedKey)
-    : await verifyKey(admin, tenant.gatedKey)
+  const verdict =
+    used >= QUOTA_LIMIT && running
+      ? await waitForRefusal(deps, admin, tenant.gatedKey)
+      : await verifyKey(admin, tenant.gatedKey)
   const quota = await readQuota(admin)
-  const suspendedAt = quota === null ? null : suspensionOf(quota)
-  const keyStatus = verdict.valid ? 'active' : 'suspended'
   output.note(
-    `[4/6] quota ${grouped(QUOTA_LIMIT)} output tokens a month: ${describeGate(verdict, quota, suspendedAt, totals, running)} (${watch.lap('quota')} s)`,
+    [
+      `[4/6] ${month.month}: the gate, ${watch.lap('quota')} s later`,
+      ...(quota === null ? [] : describeQuota(quota)),
+      `      a call with the customer's key: ${describeVerdict(verdict)}`,
+      ...(verdict.valid ? [`      ${whyOpen(used, running)}`] : []),
+    ].join('\n'),
   )
-  return { suspendedAt, keyStatus, code: verdict.code }
-}
-
-function describeGate(
-  verdict: Verdict,
-  quota: QuotaView | null,
-  suspendedAt: string | null,
-  totals: MonthTotals,
-  running: boolean,
-): string {
-  const ladder = quota === null ? '' : `\n      ${describeLadder(quota)}`
-  if (!verdict.valid) {
-    return `key suspended${suspendedAt === null ? '' : ` at ${suspendedAt}`}\n      a call with it is refused: ${verdict.code}: ${verdict.detail ?? ''}${ladder}`
+  return {
+    suspendedAt: quota?.suspendedAt ?? null,
+    keyStatus: verdict.valid ? 'active' : 'suspended',
+    code: verdict.code,
   }
-  if (!running) return `its month is over, the key is active again${ladder}`
-  return `not reached with ${grouped(totals.outputTokens)}; the key stays active${ladder}`
 }
 
-function describeLadder(quota: QuotaView): string {
-  return Object.entries(quota)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(', ')
+function describeQuota(quota: QuotaView): string[] {
+  return [
+    `      quota ${quota.key}: ${grouped(quota.used)} of ${grouped(quota.limit ?? 'unlimited')} ${quota.unit}s used, ${quota.phase}`,
+    ...quota.ladder.map(
+      (rung) =>
+        `        at ${percent(rung.at)} ${rung.action.padEnd(8)} ${rung.reachedAt === null ? 'not reached' : `reached at ${rung.reachedAt}`}`,
+    ),
+  ]
 }
 
-/** When the rung that suspends was reached; null when it was not. */
-function suspensionOf(quota: QuotaView): string | null {
-  const { suspendedAt } = quota
-  return typeof suspendedAt === 'string' ? suspendedAt : null
+/** `0.8` → ` 80 %`. Shares are written with a few digits only, so a number is exact enough to show. */
+function percent(share: string): string {
+  return `${String(Math.round(Number(share) * 10_000) / 100).padStart(3)} %`
+}
+
+function describeVerdict(verdict: Verdict): string {
+  return verdict.valid ? 'admitted' : `refused with ${verdict.status} ${verdict.code}: ${verdict.detail}`
+}
+
+function whyOpen(used: bigint, running: boolean): string {
+  return running
+    ? `The quota is not reached with ${grouped(used)} output tokens, so the key stays active.`
+    : 'The month is over by the customer’s clock, so the quota has started afresh and the key is active.'
 }

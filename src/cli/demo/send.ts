@@ -55,6 +55,7 @@ export async function sendMonth(options: SendMonthOptions): Promise<void> {
   const { api, path, month, soFar, progress, interrupted } = options
   const source = sourceOf(path)
   const lane = createLane(IN_FLIGHT_MAX)
+  let sentOnce = 0
   const note = (answer: BatchAnswer, events: number): void => {
     const [first] = answer.rejected
     if (first !== undefined) {
@@ -74,7 +75,8 @@ export async function sendMonth(options: SendMonthOptions): Promise<void> {
       soFar.repeatedBatches++
       note(await sendBatch(api, events), events.length)
     }
-    progress.advance(soFar.accepted)
+    sentOnce += events.length
+    progress.advance(sentOnce)
   }
   let batch: EventText[] = []
   const flush = async (): Promise<void> => {
