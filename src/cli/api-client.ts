@@ -22,9 +22,9 @@ export class ApiProblem extends CliFailure {
   }
 }
 
-export type Query = Readonly<Record<string, string | readonly string[] | undefined>>
+type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly query?: Query
   readonly contentType?: string
   /** Sent as it is; for bodies that are encoded already. */

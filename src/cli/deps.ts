@@ -8,7 +8,7 @@ export interface RunningSystem {
   stop(): Promise<void>
 }
 
-export interface DoctorCheck {
+interface DoctorCheck {
   readonly name: string
   readonly status: 'ok' | 'warning' | 'failed'
   readonly detail: string

@@ -54,7 +54,7 @@ function nameOf(path: string): string {
   return path === '-' ? 'The input' : path
 }
 
-export function readText(path: string): string {
+function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {

@@ -4,7 +4,7 @@ import { type ApiClient, readShape } from './api-client.ts'
 /** One event of a batch as JSON text of a CloudEvent. Text, so that exact numbers stay as they were written. */
 export type EventText = string
 
-export const EVENTS_PATH = '/v1/events'
+const EVENTS_PATH = '/v1/events'
 
 const answerShape = z.object({
   accepted: z.number(),

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string
   /** Path without the query. */
   readonly path: string
@@ -39,7 +39,7 @@ export interface FakeApi {
   stop(): Promise<void>
 }
 
-export const FAKE_KEY = 'tm_live_fake'
+const FAKE_KEY = 'tm_live_fake'
 
 export async function startFakeApi(): Promise<FakeApi> {
   const resources = new Map<string, unknown>()

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
+import type { Command } from 'commander'
 import type { CliDeps, RunningSystem } from '../../src/cli/deps.ts'
-import { runCli } from '../../src/cli/program.ts'
+import { buildProgram, runCli } from '../../src/cli/program.ts'
 import { describeConfig, loadConfig } from '../../src/config.ts'
 import type { FakeApi } from './fake-api.ts'
 
@@ -25,12 +26,17 @@ export interface CliWorld {
 export async function runCommand(argv: readonly string[], world: CliWorld = {}): Promise<CliRun> {
   const stdout = collector()
   const stderr = collector()
+  const exitCode = await runCli(argv, depsOf(world, stdout.stream, stderr.stream), '0.0.0')
+  return { exitCode, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+function depsOf(world: CliWorld, stdout: Writable, stderr: Writable): CliDeps {
   const unwired = (): Promise<never> => Promise.reject(new Error('not given to this test'))
   let ids = 0
-  const deps: CliDeps = {
+  return {
     stdin: Readable.from([world.stdin ?? '']),
-    stdout: stdout.stream,
-    stderr: stderr.stream,
+    stdout,
+    stderr,
     fetch: globalThis.fetch,
     now: () => performance.now(),
     newId: () => `id-${++ids}`,
@@ -46,8 +52,21 @@ export async function runCommand(argv: readonly string[], world: CliWorld = {}):
     runRate: unwired,
     ...world.deps,
   }
-  const exitCode = await runCli(argv, deps, '0.0.0')
-  return { exitCode, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+export interface CommandView {
+  /** `events import` */
+  readonly path: string
+  readonly flags: readonly string[]
+}
+
+/** Every command that does something, groups aside. */
+export function everyCommand(): readonly CommandView[] {
+  const walk = (command: Command, path: string): CommandView[] =>
+    command.commands.length === 0
+      ? [{ path, flags: command.options.map((option) => option.long ?? '') }]
+      : command.commands.flatMap((child) => walk(child, `${path} ${child.name()}`.trim()))
+  return walk(buildProgram(depsOf({}, collector().stream, collector().stream), '0.0.0'), '')
 }
 
 /** The flags that point a command at the fake. */

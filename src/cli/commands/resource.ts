@@ -14,7 +14,7 @@ export interface ResourceKind {
   readonly columns: readonly (Column & { readonly member: string })[]
 }
 
-export function cellText(value: unknown): string {
+function cellText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)

@@ -6,7 +6,7 @@ import { CliFailure, fileFailure, Interrupted } from '../failure.ts'
 import type { Output } from '../output.ts'
 import { readTrace, TRACE_COLUMNS } from './trace.ts'
 
-export interface MonthTotals {
+interface MonthTotals {
   rows: number
   outputTokens: bigint
 }

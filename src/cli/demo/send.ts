@@ -21,7 +21,7 @@ export interface SentSoFar {
 }
 
 /** The `source` of a trace's events: the file's name, as a URI reference. */
-export function sourceOf(path: string): string {
+function sourceOf(path: string): string {
   return encodeURIComponent(basename(path))
 }
 
@@ -85,12 +85,16 @@ export async function sendMonth(options: SendMonthOptions): Promise<void> {
     batch = []
     await lane.start(() => send(events))
   }
-  for await (const row of readTrace(path)) {
-    if (interrupted.aborted) throw new Interrupted()
-    if (row.month !== month) continue
-    batch.push(toEvent(row, source))
-    if (batch.length === BATCH_EVENTS) await flush()
+  try {
+    for await (const row of readTrace(path)) {
+      if (interrupted.aborted) throw new Interrupted()
+      if (row.month !== month) continue
+      batch.push(toEvent(row, source))
+      if (batch.length === BATCH_EVENTS) await flush()
+    }
+    await flush()
+    await lane.drain()
+  } finally {
+    await lane.settle()
   }
-  await flush()
-  await lane.drain()
 }

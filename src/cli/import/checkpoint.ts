@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { errorCode, fileFailure } from '../failure.ts'
 
 /** How far an import came. It saves time, not correctness: sending a row again adds nothing. */
-export interface Checkpoint {
+interface Checkpoint {
   /** Rows up to and including this number are done. */
   readonly rows: number
   readonly accepted: number

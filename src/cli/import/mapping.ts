@@ -3,7 +3,7 @@ import { nearestName } from '../../nearest-name.ts'
 import { compileTemplate, type Template } from './template.ts'
 
 const TIME_FORMATS = ['rfc3339', 'epochSeconds', 'epochMilliseconds'] as const
-export type TimeFormat = (typeof TIME_FORMATS)[number]
+type TimeFormat = (typeof TIME_FORMATS)[number]
 
 /** How a row becomes an event: `docs/cli.md`, "Importing files". */
 export interface Mapping {

@@ -1,5 +1,5 @@
 /** Number of the row in the file; usable in every template. */
-export const ROW_NUMBER = '$row'
+const ROW_NUMBER = '$row'
 
 /** Text with columns in braces: `{user}`, `{region}-{host}`, `{$row}`; `{{` and `}}` are braces. */
 export interface Template {
