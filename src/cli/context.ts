@@ -46,10 +46,24 @@ export function configOf(
     ...(options.config === undefined ? {} : { configFile: options.config }),
   })
   if (outcome.kind === 'config') return outcome
+  const faults = outcome.faults.map(withFlagName)
   // A bad flag is wrong use; a bad file or variable is a state of the machine that has to be mended.
-  const flagsOnly = outcome.faults.every((fault) => fault.startsWith('--'))
-  if (flagsOnly) throw wrongUse('The command line does not fit.', outcome.faults)
-  throw new CliFailure('The configuration does not fit.', { details: outcome.faults })
+  const flagsOnly = faults.every((fault) => fault.startsWith('--'))
+  if (flagsOnly) throw wrongUse('The command line does not fit.', faults)
+  throw new CliFailure('The configuration does not fit.', { details: faults })
+}
+
+/** Settings whose flag is not named as they are. */
+const FLAGS: readonly (readonly [setting: string, flag: string])[] = [
+  ['--dataDir', '--data'],
+  ['--metricsPort', '--metrics-port'],
+  ['--client.url', '--url'],
+  ['--client.apiKey', '--key'],
+]
+
+function withFlagName(fault: string): string {
+  const named = FLAGS.find(([setting]) => fault.startsWith(`${setting} `))
+  return named === undefined ? fault : named[1] + fault.slice(named[0].length)
 }
 
 export function outputOf(deps: CliDeps, options: CommonOptions): Output {

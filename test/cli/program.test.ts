@@ -127,6 +127,11 @@ describe('which server and which key', () => {
     expect(run.stderr).toContain('no admin.key in ./data')
   })
 
+  it('names the flag whose value does not fit', async () => {
+    const run = await runCommand(['start', '--metrics-port', 'many'])
+    expect(run.stderr).toContain('--metrics-port must be a whole number from 0 to 65535')
+  })
+
   it('reports every fault of the environment at once', async () => {
     const run = await runCommand(['config', 'check'], { env: { TALLYMAN_PORT: 'x', TALLYMAN_PROT: '1' } })
     expect(run.exitCode).toBe(1)

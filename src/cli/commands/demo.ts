@@ -43,6 +43,12 @@ export function addDemoCommand(program: Command, deps: CliDeps): void {
           port: flags.port ?? '0',
           metricsPort: flags.metricsPort ?? '0',
         })
+        const servers = [
+          ...(config.kafka.brokers === null ? [] : [`Kafka at ${config.kafka.brokers.join(',')}`]),
+          ...(config.clickhouse.url === null ? [] : ['ClickHouse at CLICKHOUSE_URL']),
+          ...(config.database.url === null ? [] : ['PostgreSQL at DATABASE_URL']),
+        ]
+        if (servers.length > 0) onProgress(`as configured, on ${servers.join(', ')}`)
         // What the engines have to say is for servers; the demo tells its own story.
         return deps.startSystem({ ...config, logLevel: 'warn' }, { onProgress })
       },
