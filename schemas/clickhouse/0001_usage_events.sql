@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS usage_events
     ki          UInt16,
     ver         UInt64,
     ingested_at DateTime64(3, 'UTC'),
-    INDEX identity_bloom id TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX identity_bloom id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX arrival ko TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(ver)
 PARTITION BY toYYYYMM(ts)

@@ -54,3 +54,15 @@ ENGINE = ReplacingMergeTree
 ORDER BY (tenant, source, id, tp, kp, ko, ki)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
          min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
+
+-- How far the log has been searched for such copies, by tenant.
+CREATE TABLE IF NOT EXISTS usage_sweeps
+(
+    tenant LowCardinality(String),
+    kp     UInt16,
+    ko     UInt64
+)
+ENGINE = ReplacingMergeTree(ko)
+ORDER BY (tenant, kp)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
+         min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;

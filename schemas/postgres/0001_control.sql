@@ -109,7 +109,8 @@ create table subscriptions (
   state text not null,
   starts_at timestamptz not null,
   anchor_day integer not null check (anchor_day between 1 and 31),
-  overrides jsonb not null,
+  -- The customer's at the time of subscribing: billing periods keep their boundaries when the customer moves.
+  timezone text not null,
   cancel_at timestamptz,
   ended_at timestamptz,
   -- The next instant at which the calendar changes something, by the customer's clock; null when nothing will.
@@ -131,6 +132,8 @@ create table subscription_phases (
   plan text not null,
   plan_version integer not null,
   reason text not null check (reason in ('created', 'planVersion', 'change')),
+  -- What the customer pays instead of the plan's prices, by price key.
+  overrides jsonb not null,
   created_at timestamptz not null,
   primary key (tenant, subscription, starts_at),
   foreign key (tenant, subscription) references subscriptions (tenant, id) on delete cascade,

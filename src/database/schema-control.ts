@@ -86,7 +86,7 @@ interface SubscriptionsTable {
   state: string
   starts_at: Date
   anchor_day: number
-  overrides: JsonColumn<unknown>
+  timezone: string
   cancel_at: Date | null
   ended_at: Date | null
   due_at: Date | null
@@ -102,6 +102,7 @@ interface SubscriptionPhasesTable {
   plan: string
   plan_version: number
   reason: string
+  overrides: JsonColumn<unknown>
   created_at: Date
 }
 
