@@ -1,5 +1,5 @@
 import type { SubjectId } from '../id/ids.ts'
-import { instantOf, type Interval } from '../time/instant.ts'
+import { instantOf } from '../time/instant.ts'
 import { TOPIC_EPOCH } from '../usage/topics.ts'
 import type {
   CanonicalEvent,
@@ -12,41 +12,21 @@ import type { UsageStore } from './ports.ts'
 import { type AggregateRow, nothing, quantityOf } from './quantity.ts'
 import {
   aggregateColumns,
-  beforeCut,
+  countsBefore,
   dimensionPath,
   type EventSelection,
-  notVoided,
   Params,
   selectionCondition,
-  timeCondition,
   valueOf,
   valueText,
 } from './usage-sql.ts'
 
-/** An identity is one event for as long as the accept window reaches: copies further apart are other events. */
-export const IDENTITY_HORIZON_MS = 35 * 86_400_000
-
-/**
- * The canonical events of a selection before a cut. All copies of the tenant around the interval are canonised
- * first, whatever their time, type or subject, and only then looked at: a copy that says something else must not
- * count beside the first one.
- */
-function canonicalEvents(params: Params, request: UsageAtCutRequest, selection: EventSelection): string {
-  const { tenant, interval, cut } = request
-  const around: Interval = {
-    start: instantOf(Math.max(0, interval.start - IDENTITY_HORIZON_MS)),
-    end: instantOf(interval.end + IDENTITY_HORIZON_MS),
-  }
+/** The events of a selection that count before a cut. Every conflict before it has to be known. */
+function countedEvents(params: Params, request: UsageAtCutRequest, selection: EventSelection): string {
   return `SELECT source, id, type, ts, subject, props, kp, ko, ki, ingested_at
-     FROM (
-       SELECT tenant, source, id, type, ts, subject, props, kp, ko, ki, ingested_at
-       FROM usage_events
-       WHERE tenant = ${params.bind('String', tenant)} AND ${timeCondition(params, around)} AND ${beforeCut(params, cut)}
-       ORDER BY tp, ko, ki
-       LIMIT 1 BY source, id
-     ) AS canonical
+     FROM usage_events FINAL
      WHERE ${selectionCondition(params, selection)}
-       AND ${notVoided(params, tenant, cut)}`
+       AND ${countsBefore(params, request.tenant, request.cut)}`
 }
 
 type AtCutRow = AggregateRow & Readonly<Record<`g${number}`, string>>
@@ -64,7 +44,7 @@ export async function readUsageAtCut(
      FROM (
        SELECT ts, ingested_at, kp, ko, ki, ${paths.map((path, i) => `props[${path}] AS g${i}, `).join('')}
               ${valueText(params, meter)} AS text, ${valueOf('text')} AS v
-       FROM (${canonicalEvents(params, request, { ...request, filters: {} })}) AS selected
+       FROM (${countedEvents(params, request, { ...request, filters: {} })}) AS selected
      ) AS counted
      ${keys.length === 0 ? '' : `GROUP BY ${keys.join(', ')} ORDER BY ${keys.join(', ')}`}`,
     params.values,
@@ -101,7 +81,7 @@ export async function readEventsAtCut(store: UsageStore, request: EventsAtCutReq
   const rows = await store.query<EventRow>(
     `SELECT source, id, type, subject, toUnixTimestamp64Milli(ts) AS ts_ms,
             toUnixTimestamp64Milli(ingested_at) AS ingested_ms, props, kp, ko, ki
-     FROM (${canonicalEvents(params, request, { ...request, filters })}) AS selected
+     FROM (${countedEvents(params, request, { ...request, filters })}) AS selected
      WHERE ${beyond}
      ORDER BY ts, kp, ko, ki LIMIT ${params.bind('UInt32', limit + 1)}`,
     params.values,

@@ -1,4 +1,4 @@
-import type { SubjectId } from '../id/ids.ts'
+import type { SubjectId, TenantId } from '../id/ids.ts'
 import { instantOf } from '../time/instant.ts'
 import { covers, type Cut } from '../usage/coordinate.ts'
 import type {
@@ -10,15 +10,14 @@ import type {
   UsageRequest,
   UsageRow,
 } from '../usage/usage-query.ts'
+import type { ConflictSweeper } from './conflicts.ts'
 import type { JournalView, UsageStore } from './ports.ts'
 import { type AggregateRow, nothing, quantityOf } from './quantity.ts'
 import { readEventsAtCut, readUsageAtCut } from './usage-at-cut.ts'
 import {
   aggregateColumns,
-  beforeCut,
+  countsBefore,
   dimensionPath,
-  notConflicting,
-  notVoided,
   Params,
   selectionCondition,
   valueOf,
@@ -48,22 +47,25 @@ export class UsageReadError extends Error {
 export interface UsageReaderDeps {
   readonly store: UsageStore
   readonly journal: JournalView
+  readonly conflicts: ConflictSweeper
 }
 
-export function createUsageReader({ store, journal }: UsageReaderDeps): UsageReader {
-  const assertReached = (cut: Cut): void => {
+export function createUsageReader({ store, journal, conflicts }: UsageReaderDeps): UsageReader {
+  /** I7: what is before the cut is durable, and every conflict before it is known. */
+  const reach = async (tenant: TenantId, cut: Cut): Promise<void> => {
     if (!covers(journal.ends(), cut)) {
       throw new UsageReadError('journalBehind', 'The journal has not reached the cut: wait for it first.')
     }
+    await conflicts.sweep(tenant, cut)
   }
   return {
     query: (request) => queryUsage(store, journal, request),
     usageAtCut: async (request) => {
-      assertReached(request.cut)
+      await reach(request.tenant, request.cut)
       return readUsageAtCut(store, request)
     },
     eventsAtCut: async (request) => {
-      assertReached(request.cut)
+      await reach(request.tenant, request.cut)
       return readEventsAtCut(store, request)
     },
   }
@@ -100,9 +102,7 @@ async function queryUsage(
               ${valueText(params, meter)} AS text, ${valueOf('text')} AS v
        FROM usage_events FINAL
        WHERE ${selectionCondition(params, request)}
-         AND ${beforeCut(params, asOf)}
-         AND ${notConflicting(params, tenant)}
-         AND ${notVoided(params, tenant, asOf)}
+         AND ${countsBefore(params, tenant, asOf)}
      ) AS counted
      GROUP BY ${['w', ...keys].join(', ')}
      ORDER BY ${['toInt64(w)', ...keys].join(', ')}`,

@@ -74,26 +74,34 @@ export function dimensionPath(meter: Meter, name: string): string {
   return path
 }
 
-/** Coordinates before the cut. A partition that the cut does not name has none. */
-export function beforeCut(params: Params, cut: Cut): string {
-  const ends: number[] = []
+/** Offsets by partition; one that the cut does not name stands at 0. */
+export function offsetsOf(cut: Cut): readonly number[] {
+  const offsets: number[] = []
   for (const { partition, offset } of cut) {
-    while (ends.length <= partition) ends.push(0)
-    ends[partition] = offset
+    while (offsets.length <= partition) offsets.push(0)
+    offsets[partition] = offset
   }
-  return `ko < ${params.bind('Array(UInt64)', ends)}[kp + 1]`
+  return offsets
 }
 
-/** Leaves out what a void before the cut names. Voids may come before what they void. */
-export function notVoided(params: Params, tenant: TenantId, cut: Cut): string {
-  return `(toString(source), id) NOT IN (
-    SELECT props['target.source'], props['target.id'] FROM usage_events
-    WHERE tenant = ${params.bind('String', tenant)} AND type = '${VOID_TYPE}' AND ${beforeCut(params, cut)})`
+/** Coordinates before the cut. */
+export function beforeCut(params: Params, cut: Cut): string {
+  return `ko < ${params.bind('Array(UInt64)', offsetsOf(cut))}[kp + 1]`
 }
 
-/** Leaves out copies of an identity that have another key than its first copy. */
-export function notConflicting(params: Params, tenant: TenantId): string {
-  return `(kp, ko, ki) NOT IN (SELECT kp, ko, ki FROM usage_conflicts WHERE tenant = ${params.bind('String', tenant)})`
+/**
+ * Which rows of `usage_events FINAL` count before a cut: FINAL has united equal keys into the first coordinate, known
+ * conflicts are left out, and so is what a void before the cut names, whether it came before its void or after.
+ */
+export function countsBefore(params: Params, tenant: TenantId, cut: Cut): string {
+  const before = beforeCut(params, cut)
+  const conflicts = `SELECT kp, ko, ki FROM usage_conflicts WHERE tenant = ${params.bind('String', tenant)}`
+  return `${before}
+    AND (kp, ko, ki) NOT IN (${conflicts})
+    AND (toString(source), id) NOT IN (
+      SELECT props['target.source'], props['target.id'] FROM usage_events
+      WHERE tenant = ${params.bind('String', tenant)} AND type = '${VOID_TYPE}' AND ${before}
+        AND (kp, ko, ki) NOT IN (${conflicts}))`
 }
 
 /**
