@@ -18,8 +18,8 @@ export function listenFailure(
   host: string,
   port: number,
   variable: string,
-  error: unknown,
-): unknown {
+  error: Error,
+): Error {
   switch (errno(error)) {
     case 'EADDRINUSE':
       return new StartFailure(

@@ -1,0 +1,146 @@
+import { randomBytes } from 'node:crypto'
+import type { Registry } from 'prom-client'
+import { createGateSnapshot } from '../database/gate-snapshot.ts'
+import { createKeyStore } from '../database/keys.ts'
+import { createQuotaStore } from '../database/quotas.ts'
+import type { TenantId } from '../id/ids.ts'
+import { applyKeyRecord, loadKeyTable } from '../provision/gate-topic.ts'
+import { createKeyTable, type KeyTable } from '../provision/key-table.ts'
+import { createKeyring, type Keyring } from '../provision/keyring.ts'
+import { mintKey } from '../provision/mint.ts'
+import type {
+  HolderDirectory,
+  KeyStore,
+  MeterDirectory,
+  QuotaStore,
+  UsageReader,
+} from '../provision/ports.ts'
+import { createQuotaBook, type QuotaBook } from '../provision/quota-book.ts'
+import { startQuotaWorker } from '../provision/quota-worker.ts'
+import { createQuotas, type Quotas } from '../provision/quotas.ts'
+import { createProvisionMetrics } from '../telemetry/provision.ts'
+import type { Clock } from '../time/clock.ts'
+import { TOPIC_KEY_STATE } from '../usage/topics.ts'
+import { readAdminKey, writeAdminKey } from './admin-key.ts'
+import type { Closing } from './closing.ts'
+import type { Engines } from './engines.ts'
+import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
+
+export interface Gate {
+  readonly table: KeyTable
+  readonly replica: TopicReplica
+  readonly keys: KeyStore
+  readonly quotaStore: QuotaStore
+  readonly quotas: Quotas
+  readonly keyring: Keyring
+  readonly book: QuotaBook
+}
+
+export interface GateOptions {
+  readonly engines: Engines
+  readonly holders: HolderDirectory
+  readonly meters: MeterDirectory
+  readonly usage: UsageReader
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly instance: string
+  readonly closing: Closing
+  readonly onFatal: (error: Error) => void
+  readonly onFault: (what: string, error: unknown) => void
+}
+
+const TICK_MS = 1000
+const monotonicMs = (): number => performance.now()
+
+/** Stage 5: keys, quotas and the table that answers for them. */
+export async function startGate(options: GateOptions): Promise<Gate> {
+  const { engines, holders, meters, usage, clock, closing, onFatal } = options
+  const { db } = engines.database
+  const metrics = createProvisionMetrics(options.registry)
+  const keys = createKeyStore(db)
+  const quotaStore = createQuotaStore(db)
+  const table = createKeyTable({ holders, monotonicMs, metrics })
+  const replica = await startTopicReplica({
+    log: engines.log,
+    topic: TOPIC_KEY_STATE,
+    instance: options.instance,
+    snapshot: () => loadKeyTable(table, createGateSnapshot(db)),
+    apply: (value) => applyKeyRecord(table, value),
+    onFatal,
+  })
+  closing.add('key table', () => replica.stop())
+  const quotas = createQuotas({ store: quotaStore, holders, usage, table, monotonicMs, metrics })
+  const worker = await startQuotaWorker({
+    log: engines.log,
+    store: quotaStore,
+    quotas,
+    holders,
+    meters,
+    onFatal,
+  })
+  closing.add('quota worker', () => worker.stop())
+  const keyring = createKeyring({
+    store: keys,
+    holders,
+    evaluate: (assignments) => quotas.evaluate(assignments),
+    clock,
+    randomBytes,
+  })
+  const book = createQuotaBook({ store: quotaStore, quotas, holders, meters, clock })
+  const stopTicking = repeat(
+    TICK_MS,
+    () => quotas.tick(),
+    (error) => options.onFault('quota tick', error),
+  )
+  closing.add('quota tick', stopTicking)
+  return { table, replica, keys, quotaStore, quotas, keyring, book }
+}
+
+/** Runs a task again and again, never twice at once, with a pause after each end. Stopping waits for the one that runs. */
+export function repeat(
+  pauseMs: number,
+  task: () => Promise<unknown>,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  let stopped = false
+  let running: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      running = Promise.resolve()
+        .then(task)
+        .then(() => undefined, onError)
+        .finally(() => {
+          if (!stopped) schedule()
+        })
+    }, pauseMs)
+  }
+  schedule()
+  return async () => {
+    stopped = true
+    clearTimeout(timer)
+    await running
+  }
+}
+
+/** The administrator's key of this data directory; made at the first start, and again when the file was lost. */
+export async function ensureAdminKey(
+  dataDirectory: string,
+  tenant: TenantId,
+  gate: Pick<Gate, 'keys' | 'table'>,
+  clock: Clock,
+): Promise<string> {
+  const existing = readAdminKey(dataDirectory)
+  if (existing !== null && gate.table.authenticate(existing).kind === 'authenticated') return existing
+  const now = clock.now()
+  const { key, state } = mintKey(
+    { tenant, name: 'administrator', scopes: ['admin'] },
+    { nowMs: now, createdAt: now, randomBytes },
+  )
+  // The file first: a key that is written and not yet known is replaced at the next start; the other way round,
+  // an administrator's key would be alive that nobody holds.
+  writeAdminKey(dataDirectory, key)
+  await gate.keys.create(state)
+  gate.table.apply(state)
+  return key
+}
