@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { ApiKeyId, CustomerKey, QuotaKey, SubjectId, TenantId } from '../id/ids.ts'
-import type { Instant } from '../time/instant.ts'
 import { currentStatuses, figuresOf, judge, type QuotaFigures, type Refusal, refusal } from './decide.ts'
 import { createRateLimiter } from './gcra.ts'
 import { type Holder, holderIndex, holderOf } from './holder.ts'
@@ -49,6 +48,8 @@ export interface KeyTable {
   authenticate(presented: string): KeyAuthentication
   /** The decision of the gate. A valid answer spends one request of the key's rate. */
   verify(request: VerifyRequest): Verification
+  /** The same decision on a state that is known, without presenting its key and without spending anything. */
+  explain(state: KeyState, permission: string | null): Verification
   statuses(): Iterable<QuotaStatus>
   size(): number
 }
@@ -114,6 +115,29 @@ export function createKeyTable({ holders, monotonicMs, metrics }: KeyTableDeps):
     return { remaining }
   }
 
+  const decide = (
+    state: KeyState,
+    permission: string | null,
+    spend: (statuses: readonly QuotaStatus[]) => { readonly remaining: number | null } | Refusal,
+  ): Verification => {
+    const holder = holderOf(state)
+    const now = holders.now(state.tenant, holder)
+    const statuses = currentStatuses(statusesOf(state, holder), now)
+    const judgement = judge({ state, statuses, now, permission })
+    const outcome = judgement.kind === 'refused' ? judgement : spend(statuses)
+    const about = {
+      keyId: state.keyId,
+      name: state.name,
+      customer: state.customer,
+      subject: state.subject,
+      scopes: state.scopes,
+      quotas: statuses.map(figuresOf),
+    }
+    return 'kind' in outcome
+      ? { ...about, valid: false, refusal: outcome }
+      : { ...about, valid: true, requestsRemaining: outcome.remaining }
+  }
+
   return {
     apply(document) {
       if (document.kind === 'key') {
@@ -164,30 +188,15 @@ export function createKeyTable({ holders, monotonicMs, metrics }: KeyTableDeps):
         found.kind === 'key' && found.tenant !== tenant
           ? refusal('unknownKey', 401, 'There is no such API key.')
           : found
-      if (state.kind === 'refused') {
-        metrics.decided(state.code)
-        return { ...NOBODY, valid: false, refusal: state }
-      }
-      const holder = holderOf(state)
-      const now: Instant = holders.now(state.tenant, holder)
-      const statuses = currentStatuses(statusesOf(state, holder), now)
-      const judgement = judge({ state, statuses, now, permission })
-      const outcome = judgement.kind === 'refused' ? judgement : spendRates(state, statuses)
-      const about = {
-        keyId: state.keyId,
-        name: state.name,
-        customer: state.customer,
-        subject: state.subject,
-        scopes: state.scopes,
-        quotas: statuses.map(figuresOf),
-      }
-      if ('kind' in outcome) {
-        metrics.decided(outcome.code)
-        return { ...about, valid: false, refusal: outcome }
-      }
-      metrics.decided('valid')
-      return { ...about, valid: true, requestsRemaining: outcome.remaining }
+      const verification: Verification =
+        state.kind === 'refused'
+          ? { ...NOBODY, valid: false, refusal: state }
+          : decide(state, permission, (statuses) => spendRates(state, statuses))
+      metrics.decided(verification.valid ? 'valid' : verification.refusal.code)
+      return verification
     },
+
+    explain: (state, permission) => decide(state, permission, () => ({ remaining: null })),
 
     *statuses() {
       for (const held of byHolder.values()) yield* held.values()

@@ -1,4 +1,5 @@
 import type { ApiKeyId, CustomerKey, MeterKey, QuotaKey, SubjectId, TenantId } from '../id/ids.ts'
+import type { Page, PageRequest } from '../id/page.ts'
 import type { Instant, Interval } from '../time/instant.ts'
 import type { Cause, CauseKind } from './cause.ts'
 import type { KeySecret } from './mint.ts'
@@ -59,15 +60,6 @@ export interface AssignmentFacts {
   readonly keys: readonly KeyState[]
 }
 
-export interface Page {
-  readonly limit: number
-  readonly cursor: string | null
-}
-export interface Listed<T> {
-  readonly data: readonly T[]
-  readonly nextCursor: string | null
-}
-
 export type KeyChangeOutcome =
   | { readonly kind: 'changed'; readonly state: KeyState }
   /** It was so already. */
@@ -91,8 +83,8 @@ export interface KeyStore {
   list(
     tenant: TenantId,
     filter: { readonly customer?: CustomerKey | undefined; readonly subject?: SubjectId | undefined },
-    page: Page,
-  ): Promise<Listed<KeyState>>
+    page: PageRequest,
+  ): Promise<Page<KeyState>>
   /** One transaction: the successor (`succeed` of mint.ts) is there, the predecessor expires at `overlapUntil` at the latest. */
   rotate(
     tenant: TenantId,
@@ -123,7 +115,7 @@ export interface TopUp {
 export interface QuotaStore {
   put(draft: Omit<Quota, 'version'>, at: Instant): Promise<PutQuotaOutcome>
   get(tenant: TenantId, key: QuotaKey): Promise<Quota | null>
-  list(tenant: TenantId, page: Page): Promise<Listed<Quota>>
+  list(tenant: TenantId, page: PageRequest): Promise<Page<Quota>>
   /** All assignments, or those of one quota, or of some holders, of every tenant or one. */
   assignments(filter: {
     readonly tenant?: TenantId

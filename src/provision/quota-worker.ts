@@ -1,5 +1,5 @@
 import type { CustomerKey, SubjectId, TenantId } from '../id/ids.ts'
-import type { EventLog, LogBatch } from '../usage/event-log.ts'
+import type { EventLog, LogBatch, LogConsumer } from '../usage/event-log.ts'
 import type { ObservedUsage } from '../usage/observed.ts'
 import { TOPIC_OBSERVED } from '../usage/topics.ts'
 import type { Holder } from './holder.ts'
@@ -31,6 +31,7 @@ export async function startQuotaWorker(deps: QuotaWorkerDeps): Promise<QuotaWork
   const committed = new Map((await log.committed(TOPIC_OBSERVED, GROUP)).map((p) => [p.partition, p.offset]))
   const oldest = new Map((await log.startOffsets(TOPIC_OBSERVED)).map((p) => [p.partition, p.offset]))
   await quotas.evaluateAll()
+  const started = Promise.withResolvers<LogConsumer>()
   const consumer = await log.consume({
     topic: TOPIC_OBSERVED,
     group: GROUP,
@@ -39,10 +40,11 @@ export async function startQuotaWorker(deps: QuotaWorkerDeps): Promise<QuotaWork
       await quotas.evaluate(await touchedAssignments(batch, deps))
       const next = (batch.records.at(-1)?.offset ?? -1) + 1
       committed.set(batch.partition, next)
-      await consumer.commit([{ partition: batch.partition, offset: next }])
+      await (await started.promise).commit([{ partition: batch.partition, offset: next }])
     },
     onFatal,
   })
+  started.resolve(consumer)
   return { stop: () => consumer.stop() }
 }
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { QuotaKey, TenantId } from '../id/ids.ts'
 import {
   absolute,
@@ -134,10 +135,10 @@ function changedKey(key: KeyState, status: QuotaStatus): KeyState | null {
     since: own.find((cause) => cause.epoch === status.epoch)?.since ?? status.evaluatedAt,
     until: status.resetAt,
   }
+  const wants = status.phase === 'suspended' ? [wanted] : []
+  if (isDeepStrictEqual(own, wants)) return null
   const causes = status.phase === 'suspended' ? withCause(others, wanted) : others
-  return JSON.stringify(causes) === JSON.stringify(key.causes)
-    ? null
-    : { ...key, version: key.version + 1, causes }
+  return { ...key, version: key.version + 1, causes }
 }
 
 function noticesOf(inputs: SettleInputs, status: QuotaStatus, position: LadderPosition): Notice[] {
@@ -166,10 +167,7 @@ function highestShare(position: LadderPosition): string | null {
 }
 
 function sameFigures(a: QuotaStatus, b: QuotaStatus): boolean {
-  return (
-    JSON.stringify({ ...a, version: 0, evaluatedAt: 0 }) ===
-    JSON.stringify({ ...b, version: 0, evaluatedAt: 0 })
-  )
+  return isDeepStrictEqual({ ...a, version: 0, evaluatedAt: 0 }, { ...b, version: 0, evaluatedAt: 0 })
 }
 
 function matters(before: QuotaStatus, after: QuotaStatus): boolean {

@@ -1,5 +1,6 @@
 import type { PriceOverrides } from '../catalog/price-override.ts'
 import type { CustomerKey, PlanKey, SubscriptionId, TenantId } from '../id/ids.ts'
+import type { BillingInterval, BillingSchedule } from '../time/billing-period.ts'
 import type { Instant } from '../time/instant.ts'
 import type { SubscriptionState } from './lifecycle.ts'
 
@@ -10,6 +11,8 @@ export interface SubscriptionPhase {
   readonly version: number
   /** Why it begins: the subscription did, the plan has a new version, or the customer changed plans. */
   readonly reason: 'created' | 'planVersion' | 'change'
+  /** What the customer pays instead of the plan's prices. */
+  readonly overrides: PriceOverrides
 }
 
 /** Nothing is charged for a pause; null is open. */
@@ -29,7 +32,6 @@ export interface Subscription {
   readonly anchorDay: number
   /** The customer's zone when it subscribed: billing periods are cut in it, whatever the customer's becomes. */
   readonly timezone: string
-  readonly overrides: PriceOverrides
   /** When it will be canceled; null is not scheduled. */
   readonly cancelAt: Instant | null
   /** When it was canceled or ended; the instant itself is not part of it any more. */
@@ -63,28 +65,11 @@ export function serviceEnd(subscription: Pick<Subscription, 'cancelAt' | 'endedA
   return subscription.endedAt ?? subscription.cancelAt
 }
 
-/** The next instant at which the calendar changes something; null when nothing will. */
-export function nextDueAt(
-  subscription: Pick<Subscription, 'state' | 'startsAt' | 'cancelAt' | 'pauses'>,
-): Instant | null {
-  switch (subscription.state) {
-    case 'canceled':
-    case 'ended':
-    case 'incompleteExpired':
-      return null
-    case 'pending':
-      return earliest([subscription.startsAt, subscription.cancelAt])
-    case 'incomplete':
-    case 'trialing':
-    case 'active':
-    case 'pastDue':
-      return subscription.cancelAt
-    case 'paused':
-      return earliest([subscription.pauses.at(-1)?.end ?? null, subscription.cancelAt])
-  }
-}
-
-function earliest(instants: readonly (Instant | null)[]): Instant | null {
-  const known = instants.filter((at) => at !== null)
-  return known.length === 0 ? null : (Math.min(...known) as Instant)
+/** What billing periods follow from; the interval is that of the plans, which a subscription never changes. */
+export function scheduleOf(
+  subscription: Pick<Subscription, 'startsAt' | 'anchorDay' | 'timezone'>,
+  interval: BillingInterval,
+): BillingSchedule {
+  const { startsAt, anchorDay, timezone } = subscription
+  return { startsAt, anchorDay, timezone, interval }
 }

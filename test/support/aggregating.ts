@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAggregator } from '../../src/aggregate/aggregator.ts'
+import { createConflictSweeper } from '../../src/aggregate/conflicts.ts'
 import type { AggregateMetrics, StageLogger, UsageStore } from '../../src/aggregate/ports.ts'
 import { createUsageReader, type UsageReader } from '../../src/aggregate/usage-reader.ts'
 import type { Aggregator } from '../../src/aggregate/worker.ts'
@@ -12,7 +13,7 @@ import { instantOf } from '../../src/time/instant.ts'
 import type { UsageEvent } from '../../src/usage/event.ts'
 import type { EventLog } from '../../src/usage/event-log.ts'
 import type { Meter } from '../../src/usage/meter.ts'
-import { TOPIC_EVENTS } from '../../src/usage/topics.ts'
+import { TOPIC_EPOCH, TOPIC_EVENTS } from '../../src/usage/topics.ts'
 import type { UsageAnswer, UsageAtCutRow, UsageRequest } from '../../src/usage/usage-query.ts'
 import { appendEvents, ensureUsageTopics } from './usage-packs.ts'
 
@@ -87,7 +88,8 @@ export async function openStage(directory: string, log: EventLog = createMemoryL
     config: { flushIntervalMs: 20, flushRowsMax: 150_000 },
   })
   await aggregator.start()
-  const reader = createUsageReader({ store, journal: aggregator })
+  const conflicts = createConflictSweeper({ store, metrics: silentMetrics, epoch: TOPIC_EPOCH })
+  const reader = createUsageReader({ store, journal: aggregator, conflicts })
   const drain = async (): Promise<void> => {
     const reached = await aggregator.waitForJournal(await log.endOffsets(TOPIC_EVENTS), 60_000)
     if (!reached) throw new Error(`the journal stands still: ${aggregator.fault() ?? 'no fault known'}`)

@@ -44,6 +44,19 @@ export const SILENT_METRICS: ProvisionMetrics = {
   noticeFired: () => undefined,
 }
 
+/** Bytes from a seed, distinct on every call: all that a test asks of randomness. */
+export function randomFrom(seed: number): (count: number) => Uint8Array {
+  let state = seed
+  return (count) =>
+    Uint8Array.from({ length: count }, () => {
+      // mulberry32
+      state = (state + 0x6d2b79f5) | 0
+      let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+      return (mixed ^ (mixed >>> 14)) & 0xff
+    })
+}
+
 export interface Gate {
   readonly store: MemoryGateStore
   readonly table: KeyTable
@@ -110,20 +123,12 @@ export function openGate(options: { readonly now?: string; readonly timezone?: s
     monotonicMs: () => 0,
     metrics: SILENT_METRICS,
   })
-  let drawn = 0
   const keyring = createKeyring({
     store: store.keys,
     holders,
     evaluate: (assignments) => quotas.evaluate(assignments),
     clock: { now: () => gate.now },
-    // Distinct on every call, which is all that a test asks of randomness.
-    randomBytes: (count) => {
-      drawn++
-      return Uint8Array.from(
-        { length: count },
-        (_, i) => (drawn * 7919 + i * 104_729 + ((drawn >> 3) ^ i) * 31) & 0xff,
-      )
-    },
+    randomBytes: randomFrom(1),
   })
   store.onPublish = (document) => {
     table.apply(document)

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { KeyState, KeyTopicDocument, QuotaStatus } from '../../src/provision/key-state.ts'
 import { withCause, withoutCauses } from '../../src/provision/cause.ts'
 import { holderIndex, holderOf } from '../../src/provision/holder.ts'
@@ -7,14 +8,13 @@ import type {
   GateSnapshot,
   KeyChangeOutcome,
   KeyStore,
-  Listed,
-  Page,
   QuotaStore,
   TopUp,
 } from '../../src/provision/ports.ts'
 import type { Quota } from '../../src/provision/quota.ts'
 import type { Notice } from '../../src/provision/settle.ts'
-import { add, decimal, toText, ZERO } from '../../src/money/decimal.ts'
+import { type Page, type PageRequest, pageOf } from '../../src/id/page.ts'
+import { add, compare, decimal, toText, ZERO } from '../../src/money/decimal.ts'
 
 export interface MemoryGateStore {
   readonly keys: KeyStore
@@ -61,12 +61,14 @@ export function createMemoryGateStore(): MemoryGateStore {
     put(state)
     return { kind: 'changed', state }
   }
-  const paged = <T>(all: readonly T[], nameOf: (one: T) => string, { limit, cursor }: Page): Listed<T> => {
+  const paged = <T>(
+    all: readonly T[],
+    nameOf: (one: T) => string,
+    { limit, after }: PageRequest,
+  ): Page<T> => {
     const sorted = all.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
-    const rest = sorted.filter((one) => cursor === null || nameOf(one) > cursor)
-    const data = rest.slice(0, limit)
-    const last = data.at(-1)
-    return { data, nextCursor: rest.length > limit && last !== undefined ? nameOf(last) : null }
+    const rest = sorted.filter((one) => after === null || nameOf(one) > after)
+    return pageOf(rest, limit, nameOf)
   }
 
   const store: MemoryGateStore = {
@@ -126,10 +128,7 @@ export function createMemoryGateStore(): MemoryGateStore {
       async put(draft) {
         const index = `${draft.tenant}\0${draft.key}`
         const held = quotas.get(index)
-        if (
-          held !== undefined &&
-          JSON.stringify({ ...draft, version: held.version }) === JSON.stringify(held)
-        ) {
+        if (held !== undefined && isDeepStrictEqual({ ...draft, version: held.version }, held)) {
           return { kind: 'unchanged', quota: held }
         }
         const quota = { ...draft, version: (held?.version ?? 0) + 1 }
@@ -200,7 +199,9 @@ export function createMemoryGateStore(): MemoryGateStore {
           topUps.push(topUp)
           return { kind: 'added' }
         }
-        const same = indexOf(told.assignment) === indexOf(topUp.assignment) && told.units === topUp.units
+        const same =
+          indexOf(told.assignment) === indexOf(topUp.assignment) &&
+          compare(decimal(told.units), decimal(topUp.units)) === 0
         return same ? { kind: 'repeated' } : { kind: 'conflict' }
       },
     },

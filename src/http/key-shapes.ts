@@ -1,0 +1,148 @@
+import { z } from '@hono/zod-openapi'
+import type { CustomerKey, QuotaKey, SubjectId } from '../id/ids.ts'
+import type { Cause } from '../provision/cause.ts'
+import type { KeyCondition, KeyState } from '../provision/key-state.ts'
+import { formatInstant, type Instant, parseInstant } from '../time/instant.ts'
+
+/** RFC 3339 in, an instant inside. */
+export const instantText = z
+  .string()
+  .transform((text, context): Instant => {
+    const instant = parseInstant(text)
+    if (instant !== null) return instant
+    context.addIssue({ code: 'custom', message: 'must be RFC 3339, such as 2026-03-01T00:00:00Z' })
+    return z.NEVER
+  })
+  .openapi({ type: 'string', format: 'date-time', example: '2026-03-01T00:00:00Z' })
+
+const name = z.string().trim().min(1).max(200)
+const scope = z
+  .string()
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_.:*-]{0,63}$/,
+    'must be letters, digits, "_", ".", ":", "*" or "-", a letter first',
+  )
+
+export const keyRequestShape = z
+  .strictObject({
+    customer: z
+      .string()
+      .min(1)
+      .max(256)
+      .nullish()
+      .transform((text) => (text ?? null) as CustomerKey | null),
+    subject: z
+      .string()
+      .min(1)
+      .max(256)
+      .nullish()
+      .transform((text) => (text ?? null) as SubjectId | null),
+    name,
+    scopes: z
+      .array(scope)
+      .max(64)
+      .default([])
+      .openapi({
+        description:
+          '`ingest`, `read` and `admin` open this API for the whole tenant; any other word is a permission of your own, for POST /v1/keys/verify.',
+        example: ['chat.write'],
+      }),
+    expiresAt: instantText.nullish().transform((instant) => instant ?? null),
+    rate: z
+      .strictObject({
+        requestsPerSecond: z.number().positive().max(1_000_000),
+        burst: z.number().int().positive().max(1_000_000),
+      })
+      .nullish()
+      .transform((rate) => rate ?? null),
+    quotas: z
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(128)
+          .transform((text) => text as QuotaKey),
+      )
+      .max(32)
+      .default([]),
+  })
+  .openapi('KeyRequest')
+
+const causeShape = z.object({
+  kind: z.enum(['quota', 'admin', 'payment', 'leak']),
+  since: z.string(),
+  quota: z.string().optional(),
+  epoch: z.string().optional(),
+  until: z.string().nullable().optional(),
+  reason: z.string().optional(),
+  by: z.string().optional(),
+})
+
+const keyMembers = {
+  id: z.string().openapi({ example: 'key_06dk2m9c3h3d5r1v7x9n4q8s2t' }),
+  hint: z.string().openapi({ example: 'tm_live_Ab3d…9xYz' }),
+  name: z.string(),
+  status: z.enum(['active', 'rotating', 'suspended', 'expired', 'revoked']),
+  customer: z.string().nullable(),
+  subject: z.string().nullable(),
+  scopes: z.array(z.string()),
+  quotas: z.array(z.string()),
+  rate: z.object({ requestsPerSecond: z.number(), burst: z.number() }).nullable(),
+  causes: z.array(causeShape),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+  revokedAt: z.string().nullable(),
+  rotatedTo: z.string().nullable(),
+}
+export const keyShape = z.object(keyMembers).openapi('Key')
+export const mintedKeyShape = z
+  .object({
+    ...keyMembers,
+    key: z.string().openapi({ description: 'The key itself. It is shown this once and kept nowhere.' }),
+  })
+  .openapi('MintedKey')
+
+export type KeyView = z.infer<typeof keyShape>
+export type CauseView = z.infer<typeof causeShape>
+
+export function keyView(state: KeyState, condition: KeyCondition): KeyView {
+  return {
+    id: state.keyId,
+    hint: state.hint,
+    name: state.name,
+    status: condition,
+    customer: state.customer,
+    subject: state.subject,
+    scopes: [...state.scopes],
+    quotas: [...state.quotas],
+    rate: state.rate,
+    causes: state.causes.map(causeView),
+    createdAt: formatInstant(state.createdAt),
+    expiresAt: instantView(state.expiresAt),
+    revokedAt: instantView(state.revokedAt),
+    rotatedTo: state.rotatedTo,
+  }
+}
+
+export function causeView(cause: Cause): CauseView {
+  const since = formatInstant(cause.since)
+  switch (cause.kind) {
+    case 'quota':
+      return {
+        kind: cause.kind,
+        since,
+        quota: cause.quotaKey,
+        epoch: cause.epoch,
+        until: instantView(cause.until),
+      }
+    case 'admin':
+      return { kind: cause.kind, since, reason: cause.reason, by: cause.by }
+    case 'payment':
+    case 'leak':
+      return { kind: cause.kind, since, reason: cause.reason }
+  }
+}
+
+export function instantView(instant: Instant | null): string | null {
+  return instant === null ? null : formatInstant(instant)
+}
