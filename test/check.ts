@@ -7,7 +7,7 @@ const STEPS: readonly (readonly [name: string, script: string, args: readonly st
   ['lint', 'node_modules/eslint/bin/eslint.js', ['--max-warnings', '0', '.']],
   [
     'imports',
-    'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+    'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
     ['--config', '.dependency-cruiser.cjs', '--output-type', 'err', 'src', 'bin'],
   ],
   ['unused', 'node_modules/knip/bin/knip.js', ['--no-progress']],
