@@ -56,50 +56,95 @@ function read(text: string): { readonly value: unknown } | 'fault' {
   return tape.read(Buffer.from(text)) === null ? { value: rebuild(tape) } : 'fault'
 }
 
-function parse(text: string): { readonly value: unknown } | 'fault' {
+function isJson(text: string): boolean {
   try {
-    // Well-formed as the bytes are: half a surrogate pair does not get into UTF-8.
-    return { value: JSON.parse(text.toWellFormed()) as unknown }
+    JSON.parse(text)
+    return true
   } catch {
-    return 'fault'
+    return false
   }
 }
 
-/** JSON text with everything the grammar allows: escapes, blanks, odd numbers, empty containers, repeated keys. */
+/**
+ * JSON text with everything the grammar allows (escapes, blanks, odd numbers, empty containers, repeated keys) beside
+ * the value it stands for. JSON.parse is no oracle for the value: it takes keys with escapes for other keys once it has
+ * seen the object's shape before (nodejs/node#63785, found by this property).
+ */
+interface Document {
+  readonly text: string
+  readonly value: unknown
+}
 const blank = fc.stringMatching(/^[ \n\r\t]{0,2}$/)
-const textToken = fc
-  .oneof(
-    fc.stringMatching(/^[ !#-[\]-~]{0,12}$/),
-    fc.constantFrom('\\n', '\\"', '\\\\', '\\/', '\\u0041', '\\ud83d\\ude00', 'ä', '😀', '\u007f', 'a\\tb'),
+const textToken: fc.Arbitrary<{ readonly text: string; readonly value: string }> = fc
+  .array(
+    fc.oneof(
+      fc.stringMatching(/^[ !#-[\]-~]{0,12}$/).map((plain) => [plain, plain] as const),
+      fc.constantFrom(
+        ...([
+          ['\\n', '\n'],
+          ['\\"', '"'],
+          ['\\\\', '\\'],
+          ['\\/', '/'],
+          ['\\u0041', 'A'],
+          ['\\ud83d\\ude00', '😀'],
+          ['ä', 'ä'],
+          ['😀', '😀'],
+          ['\u007f', '\u007f'],
+        ] as const),
+      ),
+    ),
+    { maxLength: 3 },
   )
-  .map((inner) => `"${inner}"`)
-const numberToken = fc.oneof(
-  fc.stringMatching(/^-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?$/),
-  fc.constantFrom('0', '-0', '-0.0', '1.50', '999999999999999', '1000000000000000', '0.1', '-12.5', '1e400'),
+  .map((parts) => ({
+    text: `"${parts.map(([text]) => text).join('')}"`,
+    value: parts.map(([, value]) => value).join(''),
+  }))
+const numberToken = fc
+  .oneof(
+    fc.stringMatching(/^-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?$/),
+    fc.constantFrom(
+      '0',
+      '-0',
+      '-0.0',
+      '1.50',
+      '999999999999999',
+      '1000000000000000',
+      '0.1',
+      '-12.5',
+      '1e400',
+    ),
+  )
+  .map((text) => ({ text, value: Number(text) }))
+const literal = fc.constantFrom<Document>(
+  { text: 'true', value: true },
+  { text: 'false', value: false },
+  { text: 'null', value: null },
 )
-const { document } = fc.letrec<{ document: string; object: string; array: string; scalar: string }>(
+const { document } = fc.letrec<{ document: Document; object: Document; array: Document; scalar: Document }>(
   (tie) => ({
     document: fc.oneof({ maxDepth: 5, withCrossShrink: true }, tie('scalar'), tie('object'), tie('array')),
     scalar: fc
-      .tuple(blank, fc.oneof(textToken, numberToken, fc.constantFrom('true', 'false', 'null')), blank)
-      .map((parts) => parts.join('')),
+      .tuple(blank, fc.oneof(textToken, numberToken, literal), blank)
+      .map(([a, { text, value }, b]) => ({ text: a + text + b, value })),
     object: fc
       .tuple(blank, fc.array(fc.tuple(blank, textToken, blank, tie('document')), { maxLength: 5 }), blank)
-      .map(
-        ([a, members, b]) =>
-          `${a}{${members.map(([x, key, y, v]) => `${x}${key}${y}:${v}`).join(',') || b}}${b}`,
-      ),
-    array: fc
-      .tuple(blank, fc.array(tie('document'), { maxLength: 5 }))
-      .map(([a, items]) => `${a}[${items.join(',')}${items.length === 0 ? a : ''}]${a}`),
+      .map(([a, members, b]) => ({
+        text: `${a}{${members.map(([x, key, y, v]) => `${x}${key.text}${y}:${v.text}`).join(',') || b}}${b}`,
+        value: Object.fromEntries(members.map(([, key, , v]) => [key.value, v.value])),
+      })),
+    array: fc.tuple(blank, fc.array(tie('document'), { maxLength: 5 })).map(([a, items]) => ({
+      text: `${a}[${items.map(({ text }) => text).join(',')}${items.length === 0 ? a : ''}]${a}`,
+      value: items.map(({ value }) => value),
+    })),
   }),
 )
 
 describe('JsonTape', () => {
-  it('reads what JSON.parse reads', () => {
+  it('reads what the text stands for', () => {
     fc.assert(
-      fc.property(document, (text) => {
-        expect(read(text)).toEqual(parse(text))
+      fc.property(document, ({ text, value }) => {
+        expect(isJson(text)).toBe(true)
+        expect(read(text)).toEqual({ value })
       }),
       { numRuns: 3000 },
     )
@@ -130,15 +175,16 @@ describe('JsonTape', () => {
           ' ',
         ),
       )
-      .chain(([text, at, insert]) =>
+      .chain(([{ text }, at, insert]) =>
         fc.nat({ max: 2 }).map((cut) => {
           const where = text.length === 0 ? 0 : at % (text.length + 1)
-          return text.slice(0, where) + insert + text.slice(where + cut)
+          // Well-formed as bytes are: half a surrogate pair does not get into UTF-8.
+          return (text.slice(0, where) + insert + text.slice(where + cut)).toWellFormed()
         }),
       )
     fc.assert(
       fc.property(mutated, (text) => {
-        expect(read(text)).toEqual(parse(text))
+        expect(read(text) !== 'fault').toBe(isJson(text))
       }),
       { numRuns: 5000 },
     )
@@ -167,7 +213,13 @@ describe('JsonTape', () => {
     'nul',
   ])('refuses %j, wherever it ends', (text) => {
     expect(read(text)).toBe('fault')
-    expect(parse(text)).toBe('fault')
+    expect(isJson(text)).toBe(false)
+  })
+
+  it('keeps keys with escapes apart, whatever was read before', () => {
+    expect(read('{"h":[],"\\\\":0}')).toEqual({ value: { h: [], '\\': 0 } })
+    expect(read('{"h":1,"\\"":2}')).toEqual({ value: { h: 1, '"': 2 } })
+    expect(read('{"h":1,"\\n":2}')).toEqual({ value: { h: 1, '\n': 2 } })
   })
 
   it('says where the document ceases to be JSON', () => {
