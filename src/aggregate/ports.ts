@@ -81,8 +81,9 @@ export interface AggregateMetrics {
   insertFailed(): void
   /** Accepted by ingest → countable, for the oldest event of a flush. */
   freshness(seconds: number): void
+  /** When the newest countable event was accepted, seconds since the epoch. */
+  watermark(acceptedAtSeconds: number): void
   buffered(rows: number): void
-  lag(partition: number, records: number): void
   minutesRecomputed(minutes: number, seconds: number): void
   dirtyMinutes(count: number): void
   conflictsFound(count: number): void

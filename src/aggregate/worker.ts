@@ -294,6 +294,7 @@ class Worker implements Aggregator {
       seconds: (performance.now() - startedAt) / 1000,
     })
     metrics.freshness(Math.max(0, (clock.now() - buffer.oldestIngestedAtMs) / 1000))
+    metrics.watermark(Math.max(...buffer.ranges.map(({ ingestedMaxMs }) => ingestedMaxMs)) / 1000)
     for (const waiter of this.#waiters) if (covers(this.journal(), waiter.cut)) waiter.wake()
     this.#deps.onFlushed?.(marks)
     if (await this.#persist('observed', () => this.#publish(buffer))) {
