@@ -173,6 +173,50 @@ export const SETTINGS = [
     help: 'How long the event topic keeps its records.',
   },
   {
+    path: 'seller.name',
+    env: 'TALLYMAN_SELLER_NAME',
+    kind: 'text',
+    preset: 'Your company',
+    help: 'Who sends the invoices: printed at their head.',
+  },
+  {
+    path: 'seller.addressLines',
+    env: 'TALLYMAN_SELLER_ADDRESS_LINES',
+    kind: 'list',
+    preset: null,
+    help: 'Lines of the address of the seller, comma separated or as a YAML list.',
+  },
+  {
+    path: 'seller.taxId',
+    env: 'TALLYMAN_SELLER_TAX_ID',
+    kind: 'text',
+    preset: null,
+    help: 'Tax number of the seller.',
+  },
+  {
+    path: 'seller.email',
+    env: 'TALLYMAN_SELLER_EMAIL',
+    kind: 'text',
+    preset: null,
+    help: 'Where customers write about an invoice.',
+  },
+  {
+    path: 'seller.paymentLines',
+    env: 'TALLYMAN_SELLER_PAYMENT_LINES',
+    kind: 'list',
+    preset: null,
+    help: 'How to pay, printed at the foot of invoices; comma separated or as a YAML list.',
+  },
+  {
+    path: 'seller.paymentTermsDays',
+    env: 'TALLYMAN_SELLER_PAYMENT_TERMS_DAYS',
+    kind: 'integer',
+    preset: 30,
+    min: 0,
+    max: 3650,
+    help: 'Days from issue to due, for customers without terms of their own.',
+  },
+  {
     path: 'shutdownSeconds',
     env: 'TALLYMAN_SHUTDOWN_SECONDS',
     kind: 'integer',
@@ -221,6 +265,14 @@ export interface Config {
   }
   readonly aggregate: { readonly flushIntervalMs: number; readonly flushRowsMax: number }
   readonly log: { readonly retentionDays: number }
+  readonly seller: {
+    readonly name: string
+    readonly addressLines: readonly string[] | null
+    readonly taxId: string | null
+    readonly email: string | null
+    readonly paymentLines: readonly string[] | null
+    readonly paymentTermsDays: number
+  }
   readonly shutdownSeconds: number
   readonly client: { readonly url: string; readonly apiKey: string | null }
 }

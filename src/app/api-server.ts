@@ -24,6 +24,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     hostname: options.host,
     overrideGlobalObjects: false,
   })
+  let isStopping = false
   const server = createServer(
     {
       headersTimeout: options.headersTimeoutMs,
@@ -31,7 +32,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       maxHeaderSize: 16_384,
       keepAliveTimeout: 65_000,
     },
-    (request, response) => void listener(request, response),
+    (request, response) => {
+      // Connections that a client keeps open end with the answer that is under way.
+      if (isStopping) response.shouldKeepAlive = false
+      void listener(request, response)
+    },
   )
   server.maxHeadersCount = 100
   const sockets = new Set<Socket>()
@@ -51,6 +56,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     url: `http://${shownHost}:${port}`,
     stop: (limitMs) =>
       new Promise((resolve) => {
+        isStopping = true
         const timer = setTimeout(() => {
           for (const socket of sockets) socket.destroy()
         }, limitMs)

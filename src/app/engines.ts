@@ -17,6 +17,7 @@ import {
   TOPIC_OBSERVED,
 } from '../usage/topics.ts'
 import type { Closing } from './closing.ts'
+import { StartFailure } from './start-failure.ts'
 
 export interface Engines {
   readonly log: EventLog
@@ -47,32 +48,71 @@ function topics(retentionDays: number): readonly TopicSpec[] {
   ]
 }
 
-/** Opens log, usage store and database, by address or embedded, all at once, and brings schemas and topics up to date. */
-export async function openEngines(options: EnginesOptions): Promise<Engines> {
-  const { closing } = options
-  options.onProgress('opening the log, ClickHouse and PostgreSQL')
-  const [log, store, database] = await allOrNone([
-    openLog(options).then((opened) => {
-      closing.add('log', () => opened.close())
-      return opened
-    }),
-    openStore(options).then((opened) => {
-      closing.add('usage store', () => opened.close())
-      return opened
-    }),
-    openControlDatabase(options).then((opened) => {
-      closing.add('database', () => opened.stop())
-      return opened
-    }),
-  ])
-  for (const topic of topics(options.config.log.retentionDays)) await log.ensureTopic(topic)
-  return { log, store, database }
+type EngineName = keyof Engines
+const SETTING: Readonly<Record<EngineName, string>> = {
+  log: 'KAFKA_BROKERS',
+  store: 'CLICKHOUSE_URL',
+  database: 'DATABASE_URL',
 }
 
-/** Waits for all before it fails, so that whatever did open is known and can be closed. */
-async function allOrNone<A, B, C>(tasks: readonly [Promise<A>, Promise<B>, Promise<C>]): Promise<[A, B, C]> {
+/**
+ * Opens the engines that a role needs, by address or embedded, all at once, and brings schemas and topics up to date.
+ * What is open when one of them fails is closed by `closing`.
+ * @throws StartFailure for a role of its own that would open an embedded engine: those have one process
+ */
+export async function openEngines<Name extends EngineName>(
+  options: EnginesOptions,
+  names: readonly Name[],
+): Promise<Pick<Engines, Name>> {
+  requireServers(options.config, names)
+  options.onProgress(`opening ${names.map((name) => engineText(options.config, name)).join(', ')}`)
+  const opened: { -readonly [Key in EngineName]?: Engines[Key] } = {}
+  const tasks = names.map(async (name) => {
+    switch (name) {
+      case 'log':
+        opened.log = await openLog(options)
+        options.closing.add('log', async () => opened.log?.close())
+        for (const topic of topics(options.config.log.retentionDays)) await opened.log.ensureTopic(topic)
+        break
+      case 'store':
+        opened.store = await openStore(options)
+        options.closing.add('usage store', async () => opened.store?.close())
+        break
+      case 'database':
+        opened.database = await openControlDatabase(options)
+        options.closing.add('database', async () => opened.database?.stop())
+    }
+  })
+  // All are awaited before one fails, so that whatever did open is known and can be closed.
   await Promise.allSettled(tasks)
-  return Promise.all(tasks)
+  await Promise.all(tasks)
+  return opened as Pick<Engines, Name>
+}
+
+function requireServers(config: Config, names: readonly EngineName[]): void {
+  if (config.role === 'all') return
+  const embedded = names.filter((name) => addressOf(config, name) === null)
+  if (embedded.length === 0) return
+  throw new StartFailure(
+    `The role ${config.role} runs apart from the others, so its engines must be servers: set ${embedded.map((name) => SETTING[name]).join(' and ')}, or start with --role all.`,
+  )
+}
+
+function addressOf(config: Config, name: EngineName): string | readonly string[] | null {
+  switch (name) {
+    case 'log':
+      return config.kafka.brokers
+    case 'store':
+      return config.clickhouse.url
+    case 'database':
+      return config.database.url
+  }
+}
+
+function engineText(config: Config, name: EngineName): string {
+  const where = addressOf(config, name) === null ? 'embedded' : 'by address'
+  const what = { log: 'log', store: 'ClickHouse', database: 'PostgreSQL' }[name]
+  return `${what} (${where})`
 }
 
 function openLog({ config, dataDirectory, logger, logMetrics }: EnginesOptions): Promise<EventLog> {

@@ -1,60 +1,90 @@
+import type { Registry } from 'prom-client'
 import { createAggregator } from '../aggregate/aggregator.ts'
-import type { Aggregator } from '../aggregate/worker.ts'
+import { createConflictSweeper } from '../aggregate/conflicts.ts'
+import { followJournal, type JournalReach } from '../aggregate/journal-follower.ts'
+import { readJournal } from '../aggregate/sink.ts'
 import { createUsageReader, type UsageReader } from '../aggregate/usage-reader.ts'
+import type { Aggregator } from '../aggregate/worker.ts'
 import type { Config } from '../config.ts'
+import type { Directory } from '../ingest/directory.ts'
 import type { UsageSource } from '../invoice/ports.ts'
 import type { UsageReader as QuotaUsage } from '../provision/ports.ts'
 import { createAggregateMetrics } from '../telemetry/aggregate.ts'
-import type { Directory } from '../ingest/directory.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Registry } from 'prom-client'
 import type { Clock } from '../time/clock.ts'
-import { TOPIC_EVENTS } from '../usage/topics.ts'
+import { EVENT_PARTITIONS, TOPIC_EPOCH, TOPIC_EVENTS } from '../usage/topics.ts'
 import type { Closing } from './closing.ts'
 import type { Engines } from './engines.ts'
 
-export interface UsageSide {
-  readonly aggregator: Aggregator
-  readonly reader: UsageReader
-  readonly forQuotas: QuotaUsage
-  readonly forInvoices: UsageSource
-}
-
 export interface UsageSideOptions {
-  readonly engines: Engines
-  readonly directory: Pick<Directory, 'meter'>
+  readonly engines: Pick<Engines, 'log' | 'store'>
   readonly config: Config
   readonly clock: Clock
   readonly registry: Registry
   readonly logger: Logger
   readonly closing: Closing
+  /** Whether this process aggregates, or another one does. */
+  readonly aggregates: boolean
 }
 
-/** Stage 2 and what the other stages ask of it. */
+export interface UsageSide {
+  /** Null where another process aggregates. */
+  readonly aggregator: Aggregator | null
+  readonly journal: JournalReach
+  readonly reader: UsageReader
+}
+
+/** Stage 2, or its journal as another process writes it, and the reader of what it has made countable. */
 export async function startUsageSide(options: UsageSideOptions): Promise<UsageSide> {
-  const { engines, config, clock, registry, logger, closing } = options
+  const { engines, clock, closing, logger } = options
   const { log, store } = engines
-  const metrics = createAggregateMetrics(registry)
-  const aggregator = createAggregator({ log, store, clock, metrics, logger, config: config.aggregate })
-  closing.add('aggregator', () => aggregator.stop())
-  await aggregator.start()
-  const reader = createUsageReader({ store, journal: aggregator })
+  const metrics = createAggregateMetrics(options.registry)
+  const conflicts = createConflictSweeper({ store, metrics, epoch: TOPIC_EPOCH })
+  if (options.aggregates) {
+    const aggregator = createAggregator({
+      log,
+      store,
+      clock,
+      metrics,
+      logger,
+      config: options.config.aggregate,
+    })
+    closing.add('aggregator', () => aggregator.stop())
+    await aggregator.start()
+    return {
+      aggregator,
+      journal: aggregator,
+      reader: createUsageReader({ store, journal: aggregator, conflicts }),
+    }
+  }
+  const journal = await followJournal({
+    readJournal: () => readJournal(store, TOPIC_EPOCH, EVENT_PARTITIONS),
+    endOffsets: () => log.endOffsets(TOPIC_EVENTS),
+    nowMs: () => clock.now(),
+    onError: (error) => logger.warn({ err: error }, 'the journal could not be read; trying again'),
+  })
+  closing.add('journal', () => journal.stop())
+  return { aggregator: null, journal, reader: createUsageReader({ store, journal, conflicts }) }
+}
+
+/** What quotas ask: the exact figure of everything that is countable now. */
+export function quotaUsage(usage: UsageSide, directory: Pick<Directory, 'meter'>): QuotaUsage {
   return {
-    aggregator,
-    reader,
-    forQuotas: {
-      usageOf: async ({ tenant, meter: key, subjects, interval }) => {
-        const meter = options.directory.meter(tenant, key)
-        if (meter === null) return '0' // a quota on a meter that is not there yet has no usage yet
-        const cut = aggregator.journal()
-        const rows = await reader.usageAtCut({ tenant, meter, subjects, interval, groupBy: [], cut })
-        return rows[0]?.value ?? '0'
-      },
+    usageOf: async ({ tenant, meter: key, subjects, interval }) => {
+      const meter = directory.meter(tenant, key)
+      if (meter === null) return '0' // a quota on a meter that is not there yet has no usage yet
+      const cut = usage.journal.ends()
+      const rows = await usage.reader.usageAtCut({ tenant, meter, subjects, interval, groupBy: [], cut })
+      return rows[0]?.value ?? '0'
     },
-    forInvoices: {
-      endOffsets: () => log.endOffsets(TOPIC_EVENTS),
-      waitForJournal: (cut, timeoutMs) => aggregator.waitForJournal(cut, timeoutMs),
-      usageAtCut: (request) => reader.usageAtCut(request),
-    },
+  }
+}
+
+/** What invoices ask: where the log ends, and what counts before a cut. */
+export function invoiceUsage(usage: UsageSide, { log }: Pick<Engines, 'log'>): UsageSource {
+  return {
+    endOffsets: () => log.endOffsets(TOPIC_EVENTS),
+    waitForJournal: (cut, timeoutMs) => usage.journal.waitForJournal(cut, timeoutMs),
+    usageAtCut: (request) => usage.reader.usageAtCut(request),
   }
 }

@@ -12,6 +12,7 @@ import type {
   HolderDirectory,
   KeyStore,
   MeterDirectory,
+  ProvisionMetrics,
   QuotaStore,
   UsageReader,
 } from '../provision/ports.ts'
@@ -24,11 +25,44 @@ import { TOPIC_KEY_STATE } from '../usage/topics.ts'
 import { readAdminKey, writeAdminKey } from './admin-key.ts'
 import type { Closing } from './closing.ts'
 import type { Engines } from './engines.ts'
+import { repeat } from './repeat.ts'
 import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
 
-export interface Gate {
+export interface HeldKeyTable {
   readonly table: KeyTable
   readonly replica: TopicReplica
+  readonly metrics: ProvisionMetrics
+}
+
+export interface KeyTableOptions {
+  readonly engines: Pick<Engines, 'log' | 'database'>
+  readonly holders: Pick<HolderDirectory, 'now'>
+  readonly registry: Registry
+  readonly instance: string
+  readonly closing: Closing
+  readonly onFatal: (error: Error) => void
+}
+
+const monotonicMs = (): number => performance.now()
+
+/** The table that answers for keys, in every process that answers for them. */
+export async function startKeyTable(options: KeyTableOptions): Promise<HeldKeyTable> {
+  const { engines, holders, closing, onFatal } = options
+  const metrics = createProvisionMetrics(options.registry)
+  const table = createKeyTable({ holders, monotonicMs, metrics })
+  const replica = await startTopicReplica({
+    log: engines.log,
+    topic: TOPIC_KEY_STATE,
+    instance: options.instance,
+    snapshot: () => loadKeyTable(table, createGateSnapshot(engines.database.db)),
+    apply: (value) => applyKeyRecord(table, value),
+    onFatal,
+  })
+  closing.add('key table', () => replica.stop())
+  return { table, replica, metrics }
+}
+
+export interface Gate {
   readonly keys: KeyStore
   readonly quotaStore: QuotaStore
   readonly quotas: Quotas
@@ -37,48 +71,46 @@ export interface Gate {
 }
 
 export interface GateOptions {
-  readonly engines: Engines
+  readonly engines: Pick<Engines, 'log' | 'database'>
+  readonly held: HeldKeyTable
   readonly holders: HolderDirectory
   readonly meters: MeterDirectory
   readonly usage: UsageReader
   readonly clock: Clock
-  readonly registry: Registry
-  readonly instance: string
   readonly closing: Closing
+  /** Whether this process follows observed usage and the calendar. */
+  readonly provisions: boolean
   readonly onFatal: (error: Error) => void
   readonly onFault: (what: string, error: unknown) => void
 }
 
 const TICK_MS = 1000
-const monotonicMs = (): number => performance.now()
 
-/** Stage 5: keys, quotas and the table that answers for them. */
+/** Stage 5: keys and quotas, and in one process of the fleet the worker that keeps quotas true. */
 export async function startGate(options: GateOptions): Promise<Gate> {
-  const { engines, holders, meters, usage, clock, closing, onFatal } = options
+  const { engines, held, holders, meters, usage, clock, closing, onFatal } = options
   const { db } = engines.database
-  const metrics = createProvisionMetrics(options.registry)
   const keys = createKeyStore(db)
   const quotaStore = createQuotaStore(db)
-  const table = createKeyTable({ holders, monotonicMs, metrics })
-  const replica = await startTopicReplica({
-    log: engines.log,
-    topic: TOPIC_KEY_STATE,
-    instance: options.instance,
-    snapshot: () => loadKeyTable(table, createGateSnapshot(db)),
-    apply: (value) => applyKeyRecord(table, value),
-    onFatal,
-  })
-  closing.add('key table', () => replica.stop())
+  const { table, metrics } = held
   const quotas = createQuotas({ store: quotaStore, holders, usage, table, monotonicMs, metrics })
-  const worker = await startQuotaWorker({
-    log: engines.log,
-    store: quotaStore,
-    quotas,
-    holders,
-    meters,
-    onFatal,
-  })
-  closing.add('quota worker', () => worker.stop())
+  if (options.provisions) {
+    const worker = await startQuotaWorker({
+      log: engines.log,
+      store: quotaStore,
+      quotas,
+      holders,
+      meters,
+      onFatal,
+    })
+    closing.add('quota worker', () => worker.stop())
+    const stopTicking = repeat(
+      TICK_MS,
+      () => quotas.tick(),
+      (error) => options.onFault('quota tick', error),
+    )
+    closing.add('quota tick', stopTicking)
+  }
   const keyring = createKeyring({
     store: keys,
     holders,
@@ -87,51 +119,18 @@ export async function startGate(options: GateOptions): Promise<Gate> {
     randomBytes,
   })
   const book = createQuotaBook({ store: quotaStore, quotas, holders, meters, clock })
-  const stopTicking = repeat(
-    TICK_MS,
-    () => quotas.tick(),
-    (error) => options.onFault('quota tick', error),
-  )
-  closing.add('quota tick', stopTicking)
-  return { table, replica, keys, quotaStore, quotas, keyring, book }
-}
-
-/** Runs a task again and again, never twice at once, with a pause after each end. Stopping waits for the one that runs. */
-export function repeat(
-  pauseMs: number,
-  task: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  let stopped = false
-  let running: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      running = Promise.resolve()
-        .then(task)
-        .then(() => undefined, onError)
-        .finally(() => {
-          if (!stopped) schedule()
-        })
-    }, pauseMs)
-  }
-  schedule()
-  return async () => {
-    stopped = true
-    clearTimeout(timer)
-    await running
-  }
+  return { keys, quotaStore, quotas, keyring, book }
 }
 
 /** The administrator's key of this data directory; made at the first start, and again when the file was lost. */
 export async function ensureAdminKey(
   dataDirectory: string,
   tenant: TenantId,
-  gate: Pick<Gate, 'keys' | 'table'>,
+  { keys, table }: { readonly keys: KeyStore; readonly table: KeyTable },
   clock: Clock,
 ): Promise<string> {
   const existing = readAdminKey(dataDirectory)
-  if (existing !== null && gate.table.authenticate(existing).kind === 'authenticated') return existing
+  if (existing !== null && table.authenticate(existing).kind === 'authenticated') return existing
   const now = clock.now()
   const { key, state } = mintKey(
     { tenant, name: 'administrator', scopes: ['admin'] },
@@ -140,7 +139,7 @@ export async function ensureAdminKey(
   // The file first: a key that is written and not yet known is replaced at the next start; the other way round,
   // an administrator's key would be alive that nobody holds.
   writeAdminKey(dataDirectory, key)
-  await gate.keys.create(state)
-  gate.table.apply(state)
+  await keys.create(state)
+  table.apply(state)
   return key
 }

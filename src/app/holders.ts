@@ -19,6 +19,25 @@ export interface HolderSources {
   ) => Promise<BillingInterval | null>
 }
 
+/** A holder's present, from memory: its test clock's where it lives on one. */
+export function createHolderTime(
+  clock: Clock,
+  directory: Pick<Directory, 'nowFor' | 'nowForCustomer'>,
+): Pick<HolderDirectory, 'now'> {
+  return {
+    now: (tenant, holder) => {
+      switch (holder?.kind) {
+        case 'customer':
+          return directory.nowForCustomer(tenant, holder.id)
+        case 'subject':
+          return directory.nowFor(tenant, holder.id)
+        case undefined:
+          return clock.now()
+      }
+    },
+  }
+}
+
 /** What the gate must know of those whose usage it limits, from the directory in memory and the control plane. */
 export function createHolders({
   clock,
@@ -27,16 +46,7 @@ export function createHolders({
   subscriptions,
   intervalOf,
 }: HolderSources): HolderDirectory {
-  const now: HolderDirectory['now'] = (tenant, holder) => {
-    switch (holder?.kind) {
-      case 'customer':
-        return directory.nowForCustomer(tenant, holder.id)
-      case 'subject':
-        return directory.nowFor(tenant, holder.id)
-      case undefined:
-        return clock.now()
-    }
-  }
+  const { now } = createHolderTime(clock, directory)
 
   /** Of the subscription that began first among those in force: a customer with several has one billing period. */
   const billingPeriod = async (tenant: TenantId, key: CustomerKey, at: Instant): Promise<Interval | null> => {

@@ -1,3 +1,5 @@
+import { StoreError } from '../aggregate/ports.ts'
+import { DatabaseError } from '../database/database-error.ts'
 import { LogError } from '../usage/event-log.ts'
 
 /** Tallyman cannot start, for a reason that an operator can mend. The message says what to do; it has no stack worth showing. */
@@ -39,9 +41,16 @@ export function listenFailure(
   }
 }
 
+/** What went wrong at the start, told as something to mend where that is known; a fault of ours stays what it is. */
+export function startFailureOf(error: unknown, directory: string): unknown {
+  if (error instanceof LogError || error instanceof StoreError || error instanceof DatabaseError) {
+    return new StartFailure(error.message, error)
+  }
+  return directoryFailure(directory, error)
+}
+
 /** What to do about a data directory that cannot be used. */
 export function directoryFailure(directory: string, error: unknown): unknown {
-  if (error instanceof LogError) return new StartFailure(error.message, error)
   switch (errno(error)) {
     case 'EACCES':
     case 'EPERM':

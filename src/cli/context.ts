@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { type ApiClient, createApiClient } from './api-client.ts'
-import type { CliDeps } from './deps.ts'
+import type { CliDeps, RunningSystem } from './deps.ts'
 import { CliFailure, Interrupted, wrongUse } from './failure.ts'
 import { createOutput, type Output } from './output.ts'
 import { type Progress, startProgress } from './progress.ts'
@@ -135,6 +135,17 @@ export function untilInterrupted(interrupted: AbortSignal): Promise<void> {
     if (interrupted.aborted) resolve()
     else interrupted.addEventListener('abort', () => resolve(), { once: true })
   })
+}
+
+/** Until Ctrl-C, or until the system says that it is of no use any more. @throws CliFailure */
+export async function whileRunning(deps: CliDeps, system: Pick<RunningSystem, 'failed'>): Promise<void> {
+  await Promise.race([
+    untilInterrupted(deps.interrupted),
+    system.failed.catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new CliFailure(`The server cannot go on: ${reason}`, { cause: error })
+    }),
+  ])
 }
 
 export function progressOf(

@@ -4,7 +4,10 @@ import type { Config, ConfigInputs, ConfigOutcome } from '../config.ts'
 export interface RunningSystem {
   readonly apiUrl: string
   readonly metricsUrl: string
-  readonly adminKey: string
+  /** Null in roles without a control plane. */
+  readonly adminKey: string | null
+  /** Rejects when the process has become useless: whoever started it stops it and ends. */
+  readonly failed: Promise<never>
   stop(): Promise<void>
 }
 

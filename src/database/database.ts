@@ -28,6 +28,8 @@ export interface Database {
   readonly db: Kysely<Schema>
   /** @throws DatabaseError `unreachable` */
   ping(): Promise<void>
+  /** Of the server, as it tells it: `18.4`. */
+  version(): Promise<string>
   /** Waits for running queries, closes connections, and stops the server where it is ours. */
   stop(): Promise<void>
 }
@@ -98,12 +100,18 @@ async function connect(
     await db.destroy()
     throw error
   }
+  const version = async (): Promise<string> => {
+    const answer = await db.executeQuery<{ version: string }>(
+      CompiledQuery.raw(`select current_setting('server_version') as version`),
+    )
+    return answer.rows[0]?.version ?? 'unknown'
+  }
   let stopping: Promise<void> | null = null
   const stop = async (): Promise<void> => {
     await db.destroy()
     await after()
   }
-  return { kind, db, ping, stop: () => (stopping ??= stop()) }
+  return { kind, db, ping, version, stop: () => (stopping ??= stop()) }
 }
 
 /** Node reports a refused connection to a name with several addresses as an error without words of its own. */

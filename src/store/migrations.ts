@@ -86,3 +86,27 @@ export async function applyMigrations(
   }
   return missing.map((migration) => migration.name)
 }
+
+export interface MigrationState {
+  readonly name: string
+  /** RFC 3339; null while it is pending. */
+  readonly appliedAt: string | null
+}
+
+/** Every known migration, in order, and when it ran. */
+export async function migrationStates(
+  store: UsageStore,
+  migrations: readonly Migration[] = readMigrations(),
+): Promise<readonly MigrationState[]> {
+  const [found] = await store.query<{ present: number }>(
+    "SELECT toUInt8(count()) AS present FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'",
+  )
+  const done =
+    found?.present === 1
+      ? await store.query<{ name: string; applied_ms: string }>(
+          'SELECT name, toUnixTimestamp64Milli(applied_at) AS applied_ms FROM schema_migrations FINAL',
+        )
+      : []
+  const times = new Map(done.map((row) => [row.name, new Date(Number(row.applied_ms)).toISOString()]))
+  return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }))
+}

@@ -23,7 +23,7 @@ export type UsageStoreOptions = {
  * @throws StoreError that says what to do
  */
 export async function openUsageStore(options: UsageStoreOptions): Promise<UsageStore> {
-  const store = options.kind === 'url' ? await openServer(options.url) : await openEmbedded(options.directory)
+  const store = await connectUsageStore(options)
   try {
     const applied = await applyMigrations(store, readMigrations(options.migrationsDirectory))
     if (applied.length > 0) options.logger?.info({ migrations: applied }, 'usage store migrated')
@@ -32,6 +32,11 @@ export async function openUsageStore(options: UsageStoreOptions): Promise<UsageS
     await store.close()
     throw error
   }
+}
+
+/** Opens ClickHouse as it is; nothing is migrated. @throws StoreError */
+export function connectUsageStore(options: UsageStoreOptions): Promise<UsageStore> {
+  return options.kind === 'url' ? openServer(options.url) : openEmbedded(options.directory)
 }
 
 async function openServer(url: string): Promise<UsageStore> {

@@ -81,6 +81,7 @@ export function fakeSystem(fake: FakeApi, stopped: () => void = () => undefined)
       apiUrl: fake.url,
       metricsUrl: 'http://127.0.0.1:9',
       adminKey: fake.key,
+      failed: new Promise<never>(() => undefined),
       stop: () => {
         stopped()
         return Promise.resolve()

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { ROLES } from '../../config.ts'
-import { type CommonOptions, configOf, outputOf, untilInterrupted, withCommonOptions } from '../context.ts'
+import { type CommonOptions, configOf, outputOf, whileRunning, withCommonOptions } from '../context.ts'
 import type { CliDeps } from '../deps.ts'
 
 interface StartOptions extends CommonOptions {
@@ -36,7 +36,7 @@ export function addStartCommand(program: Command, deps: CliDeps): void {
         () =>
           `tallyman is ready: API ${system.apiUrl}, metrics ${system.metricsUrl}/metrics, role ${config.role}, data ${config.dataDir}`,
       )
-      await untilInterrupted(deps.interrupted)
+      await whileRunning(deps, system)
       output.warn('stopping')
     } finally {
       await system.stop()

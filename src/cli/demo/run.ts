@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readShape } from '../api-client.ts'
-import { apiClientFor, untilInterrupted } from '../context.ts'
+import { apiClientFor, whileRunning } from '../context.ts'
 import type { CliDeps, RunningSystem } from '../deps.ts'
 import { CliFailure, Interrupted } from '../failure.ts'
 import { type InvoiceView, renderInvoice } from '../invoice-text.ts'
@@ -41,7 +41,7 @@ export async function runDemo(deps: CliDeps, output: Output, options: DemoOption
       scan,
       months,
       system,
-      admin: apiClientFor(deps, system.apiUrl, system.adminKey),
+      admin: apiClientFor(deps, system.apiUrl, adminKeyOf(system)),
       outDirectory:
         options.outDirectory ??
         (options.dataDirectory === null ? workDirectory : join(workDirectory, 'invoices')),
@@ -55,12 +55,17 @@ export async function runDemo(deps: CliDeps, output: Output, options: DemoOption
       output.warn(
         `The server goes on at ${system.apiUrl}; the administrator's key is in ${join(dataDirectory, 'admin.key')}. Ctrl-C stops it.`,
       )
-      await untilInterrupted(deps.interrupted)
+      await whileRunning(deps, system)
     }
   } finally {
     await system?.stop()
     if (options.dataDirectory === null) rmSync(dataDirectory, { recursive: true, force: true })
   }
+}
+
+function adminKeyOf({ adminKey }: RunningSystem): string {
+  if (adminKey === null) throw new CliFailure('The system has no administrator.')
+  return adminKey
 }
 
 async function tell(story: Story): Promise<DemoResult> {

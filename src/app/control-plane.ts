@@ -1,0 +1,142 @@
+import type { Api, Authenticator } from '../http/api.ts'
+import { createCustomerRoutes } from '../http/customers.ts'
+import { createInvoiceRoutes } from '../http/invoices.ts'
+import { createKeyRoutes } from '../http/keys.ts'
+import { createMeterRoutes } from '../http/meters.ts'
+import { createPlanRoutes } from '../http/plans.ts'
+import { createQuotaRoutes } from '../http/quotas.ts'
+import { createRateRoutes } from '../http/rate.ts'
+import { createSubscriptionRoutes } from '../http/subscriptions.ts'
+import { createTestClockRoutes } from '../http/test-clocks.ts'
+import { createUsageRoutes } from '../http/usage.ts'
+import { createReconcileRoutes } from '../http/reconcile.ts'
+import { createInvoiceStore } from '../database/invoices.ts'
+import { createOutboxRelay } from '../database/outbox.ts'
+import type { TenantId } from '../id/ids.ts'
+import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
+import { rateJson } from '../rating/rating-json.ts'
+import { presentPhase } from '../subscription/subscription.ts'
+import { createInvoiceMetrics } from '../telemetry/invoice.ts'
+import { TOPIC_DIRECTORY, TOPIC_KEY_STATE } from '../usage/topics.ts'
+import { createBillingDirectory } from './billing-directory.ts'
+import { createAdvance, createControl, newId } from './control.ts'
+import type { HeldDirectory } from './directory.ts'
+import type { Engines } from './engines.ts'
+import { invoiceUsage, quotaUsage, startUsageSide } from './event-path.ts'
+import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
+import { createHolders } from './holders.ts'
+import { repeat } from './repeat.ts'
+import type { ControlRole } from './roles.ts'
+import { sellerOf } from './seller.ts'
+import { createSettle } from './settle.ts'
+import type { Shell } from './shell.ts'
+
+export interface ControlPlane {
+  readonly authenticator: Authenticator
+  readonly routes: readonly Api[]
+  readonly adminKey: string
+}
+
+export interface ControlPlaneOptions {
+  readonly shell: Shell
+  readonly engines: Engines
+  readonly held: HeldDirectory
+  readonly role: ControlRole
+  readonly tenant: TenantId
+}
+
+const OUTBOX_WATCH_MS = 500
+const SCHEDULE_PAUSE_MS = 1000
+
+/** Everything that answers for the control plane, the gate and the invoices, wired to each other. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { shell, engines, held, role, tenant } = options
+  const { clock, closing, registry, onFault } = shell
+  const { directory } = held
+  const control = createControl(engines.database, clock)
+  const usage = await startUsageSide({ ...shell, engines, aggregates: role.aggregates })
+  const holders = createHolders({
+    clock,
+    directory,
+    customer: (of, key) => control.customers.get(of, key),
+    subscriptions: (of, key) => control.subscriptions.ofCustomer(of, key),
+    intervalOf: async (of, subscription, now) => {
+      const { plan, version } = presentPhase(subscription, now)
+      return (await control.plans.version(of, plan, version))?.interval ?? null
+    },
+  })
+  const relay = createOutboxRelay({
+    database: engines.database,
+    log: engines.log,
+    topics: [TOPIC_DIRECTORY, TOPIC_KEY_STATE],
+    onError: (error) => onFault('the outbox', error),
+  })
+  closing.add('outbox', () => relay.stop())
+  relay.watch(OUTBOX_WATCH_MS)
+  const keys = await startKeyTable({ ...shell, engines, holders })
+  const settle = createSettle(
+    relay,
+    new Map([
+      [TOPIC_DIRECTORY, held.replica],
+      [TOPIC_KEY_STATE, keys.replica],
+    ]),
+  )
+  const meters = { eventTypeOf: (of: TenantId, key: MeterKey) => directory.meter(of, key)?.eventType ?? null }
+  const gate = await startGate({
+    ...shell,
+    engines,
+    held: keys,
+    holders,
+    meters,
+    usage: quotaUsage(usage, directory),
+    provisions: role.provisions,
+  })
+  const reconciler = createReconciler({ engines, usage, registry })
+  const invoicing = createInvoicing({
+    directory: createBillingDirectory({
+      customers: control.customers,
+      subscriptions: control.subscriptions,
+      plans: control.plans,
+      meters: {
+        get: async (of, key) => (await control.meters.get(of, key))?.meter ?? null,
+        revision: (of, key, revision) => control.meters.revision(of, key, revision),
+      },
+    }),
+    usage: invoiceUsage(usage, engines),
+    time: control.time,
+    checks: reconciler,
+    store: createInvoiceStore(engines.database),
+    metrics: createInvoiceMetrics(registry),
+    clock,
+    seller: sellerOf(shell.config.seller),
+    limits: INVOICING_LIMITS,
+  })
+  if (role.schedules) {
+    const stop = repeat(
+      SCHEDULE_PAUSE_MS,
+      async () => {
+        if ((await control.subscriptions.runDue(clock.now())) > 0) await settle()
+      },
+      (error) => onFault('what the calendar brings', error),
+    )
+    closing.add('calendar', stop)
+  }
+  const adminKey = await ensureAdminKey(
+    shell.dataDirectory,
+    tenant,
+    { keys: gate.keys, table: keys.table },
+    clock,
+  )
+  const authenticator = keys.table
+  const common = { authenticator, settle, clock }
+  const advance = createAdvance({
+    testClocks: control.testClocks,
+    settle,
+    runDue: async (of, testClock) => {
+      await control.subscriptions.runDue(clock.now(), { tenant: of, testClock })
+      await gate.quotas.tick()
+    },
+  })
+  const routes: readonly Api[] = []
+  return { authenticator, routes, adminKey }
+}

@@ -1,0 +1,108 @@
+import { ensureDefaultTenant } from '../database/tenants.ts'
+import type { Directory } from '../ingest/directory.ts'
+import { createIngest } from '../ingest/ingest.ts'
+import { createIngestMetrics } from '../telemetry/ingest.ts'
+import { createLogMetrics } from '../telemetry/log.ts'
+import { createEventRoutes } from '../http/events.ts'
+import type { Api, Authenticator } from '../http/api.ts'
+import { serveApi } from './api.ts'
+import { startControlPlane } from './control-plane.ts'
+import { startDirectory } from './directory.ts'
+import { type Engines, openEngines } from './engines.ts'
+import { startUsageSide } from './event-path.ts'
+import { startKeyTable } from './gate.ts'
+import { createHolderTime } from './holders.ts'
+import type { Shell } from './shell.ts'
+
+export interface StartedRole {
+  readonly apiUrl: string
+  readonly adminKey: string | null
+}
+
+/** What a process does besides answering for the control plane. */
+export interface ControlRole {
+  readonly ingests: boolean
+  readonly aggregates: boolean
+  /** Follows observed usage and evaluates quotas. */
+  readonly provisions: boolean
+  /** Runs what the calendar brings: starts, resumptions, ends, invoices. */
+  readonly schedules: boolean
+}
+
+/** Accepts events and nothing else: it needs neither ClickHouse nor, once started, PostgreSQL. */
+export async function startIngestRole(shell: Shell): Promise<StartedRole> {
+  const engines = await open(shell, ['log', 'database'])
+  const { directory } = await startDirectory({ ...shell, engines })
+  const { table } = await startKeyTable({
+    ...shell,
+    engines,
+    holders: createHolderTime(shell.clock, directory),
+  })
+  const ingest = createStage1(shell, engines, directory, table)
+  const apiUrl = await serveApi(shell, [ingest.routes])
+  shell.closing.add('ingest', ingest.drain)
+  return { apiUrl, adminKey: null }
+}
+
+/** Makes countable what is on the log: the only role that writes usage. */
+export async function startAggregateRole(shell: Shell): Promise<StartedRole> {
+  const engines = await open(shell, ['log', 'store'])
+  const { aggregator } = await startUsageSide({ ...shell, engines, aggregates: true })
+  shell.watch('aggregation', async () => {
+    const fault = aggregator?.fault() ?? null
+    if (fault !== null) throw new Error(fault)
+  })
+  return { apiUrl: await serveApi(shell, []), adminKey: null }
+}
+
+/** The control plane with whatever else this process does. */
+export async function startControlRole(shell: Shell, role: ControlRole): Promise<StartedRole> {
+  const engines = await open(shell, ['log', 'store', 'database'])
+  const tenant = await ensureDefaultTenant(engines.database.db, shell.clock.now())
+  const held = await startDirectory({ ...shell, engines })
+  const plane = await startControlPlane({ shell, engines, held, role, tenant })
+  const ingest = role.ingests ? createStage1(shell, engines, held.directory, plane.authenticator) : null
+  const apiUrl = await serveApi(shell, [...(ingest === null ? [] : [ingest.routes]), ...plane.routes])
+  if (ingest !== null) shell.closing.add('ingest', ingest.drain)
+  return { apiUrl, adminKey: plane.adminKey }
+}
+
+async function open<Name extends keyof Engines>(
+  shell: Shell,
+  names: readonly Name[],
+): Promise<Pick<Engines, Name>> {
+  const engines = await openEngines({ ...shell, logMetrics: createLogMetrics(shell.registry) }, names)
+  if ('database' in engines) {
+    const { database } = engines as Pick<Engines, 'database'>
+    shell.watch('PostgreSQL', () => database.ping())
+  }
+  if ('store' in engines) {
+    const { store } = engines as Pick<Engines, 'store'>
+    shell.watch('ClickHouse', () => store.query('SELECT 1 AS one'))
+  }
+  return engines
+}
+
+interface Stage1 {
+  readonly routes: Api
+  /** Before the socket closes: what was taken is answered, what comes is sent elsewhere. */
+  readonly drain: () => Promise<void>
+}
+
+function createStage1(
+  { config, clock, registry, onFault }: Shell,
+  { log }: Pick<Engines, 'log'>,
+  directory: Directory,
+  authenticator: Authenticator,
+): Stage1 {
+  const ingest = createIngest({
+    log,
+    directory,
+    clock,
+    metrics: createIngestMetrics(registry),
+    config: config.ingest,
+    onFault: (reason) => onFault('appending events', reason),
+  })
+  const routes = createEventRoutes({ authenticator, ingest, bodyBytesMax: config.ingest.requestBytesMax })
+  return { routes, drain: ingest.drain }
+}
