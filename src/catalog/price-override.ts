@@ -40,3 +40,17 @@ export function effectivePrices(plan: PlanDefinition, overrides: unknown): Effec
   })
   return reader.faults.length > 0 ? { kind: 'faulty', faults: reader.faults } : { kind: 'prices', prices }
 }
+
+/** Whether both say the same, whatever the order of their members. */
+export function sameOverrides(a: PriceOverrides, b: PriceOverrides): boolean {
+  return textOf(a) === textOf(b)
+}
+
+/** One text for one value of JSON: members sorted by name. */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_name, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([x], [y]) => (x < y ? -1 : x > y ? 1 : 0)))
+      : inner,
+  )
+}

@@ -1,6 +1,7 @@
 import { formatInstant, type Instant } from '../time/instant.ts'
 import { type SubscriptionEvent, type SubscriptionTrigger, transition } from './lifecycle.ts'
-import type { Subscription, SubscriptionPause } from './subscription.ts'
+import { samePhases, withChange } from './phases.ts'
+import type { Subscription, SubscriptionPause, SubscriptionPhase } from './subscription.ts'
 
 /** Something that happened to a subscription, as it is told and kept. */
 export interface SubscriptionNotice {
@@ -85,9 +86,10 @@ export function scheduleCancel(
 
 /** Takes a scheduled end back. */
 export function unscheduleCancel(subscription: Subscription, now: Instant): Change {
-  if (subscription.cancelAt === null) return { kind: 'unchanged', subscription }
   const step = apply(subscription, 'unscheduleCancel', now)
-  return step.kind === 'changed' ? { ...step, subscription: { ...step.subscription, cancelAt: null } } : step
+  if (step.kind !== 'changed') return step
+  if (subscription.cancelAt === null) return { kind: 'unchanged', subscription }
+  return { ...step, subscription: { ...step.subscription, cancelAt: null } }
 }
 
 /** Charges nothing from now on, until it is resumed or `resumeAt`. */
@@ -100,6 +102,31 @@ export function pause(subscription: Subscription, now: Instant, resumeAt: Instan
 
 export function resume(subscription: Subscription, now: Instant): Change {
   return apply(subscription, 'resume', now)
+}
+
+/**
+ * Puts the phases of another plan, or of other overrides, in force from the first of them on. It supersedes what was
+ * scheduled for later. A change that would begin when the subscription has ended is illegal: it would never be seen.
+ * @param phases as `phasesFrom` makes them, the first at `now` or later
+ */
+export function changePlan(
+  subscription: Subscription,
+  phases: readonly SubscriptionPhase[],
+  now: Instant,
+): Change {
+  const [first] = phases
+  if (first === undefined) throw new Error('a change of plans without a phase')
+  const step = apply(subscription, 'change', now, {
+    plan: first.plan,
+    version: String(first.version),
+    effectiveAt: formatInstant(first.start),
+  })
+  if (step.kind !== 'changed') return step
+  const { cancelAt } = subscription
+  if (cancelAt !== null && first.start >= cancelAt) return { kind: 'illegal', subscription }
+  const after = withChange(subscription.phases, phases)
+  if (samePhases(subscription.phases, after)) return { kind: 'unchanged', subscription }
+  return { ...step, subscription: { ...step.subscription, phases: after } }
 }
 
 /** The bare transition and what always goes with it. */
@@ -137,9 +164,10 @@ function withConsequences(
   }
 }
 
-/** The last pause ends at the instant where it would go on beyond it. */
+/** The last pause ends at the instant where it would go on beyond it; one that is over as it begins never was. */
 function closed(pauses: readonly SubscriptionPause[], at: Instant): readonly SubscriptionPause[] {
   const last = pauses.at(-1)
   if (last === undefined || (last.end !== null && last.end <= at)) return pauses
-  return [...pauses.slice(0, -1), { start: last.start, end: at }]
+  const before = pauses.slice(0, -1)
+  return last.start >= at ? before : [...before, { start: last.start, end: at }]
 }
