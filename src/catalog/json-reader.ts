@@ -60,6 +60,15 @@ export class JsonReader {
     return false
   }
 
+  /** A whole number of JSON, 0 when absent: a count of events or digits, never an amount. */
+  count(object: JsonObject, key: string, pointer: string): number {
+    const raw = object[key]
+    if (raw === undefined) return 0
+    if (typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0) return raw
+    this.fault('invalidRequest', member(pointer, key), 'must be a whole number of 0 or more')
+    return 0
+  }
+
   /** A decimal of 0 or more; its absence is a fault. */
   decimal(object: JsonObject, key: string, pointer: string): Decimal {
     const raw = object[key]

@@ -3,32 +3,35 @@ import { type JsonObject, JsonReader, member } from './json-reader.ts'
 import { parseMatrix } from './matrix-parse.ts'
 import {
   type ChargeTerms,
-  type Discount,
   type PercentagePrice,
   type Price,
   PRICE_MODELS,
   type PriceModel,
   type SimplePrice,
-  type UnitConversion,
 } from './price.ts'
+import { readCommitment, readConversion, readDiscounts, readProration } from './charge-terms-parse.ts'
 import type { PriceFault } from './price-fault.ts'
 
-/** The most tiers, cells and discounts of one price: bounds what one line can cost to rate. */
+/** The most tiers of one price: bounds what one line can cost to rate. */
 const tiersMax = 10_000
-const discountsMax = 100
-
-const CONVERSION_ROUNDINGS = ['none', 'ceiling', 'floor', 'halfUp'] as const
-const HUNDRED: Decimal = { coefficient: 100n, scale: 0 }
 
 /** The members of a request or a plan's price that `readChargeTerms` reads. */
-export const CHARGE_TERMS_MEMBERS = ['price', 'unitConversion', 'discounts', 'minimum', 'maximum'] as const
+export const CHARGE_TERMS_MEMBERS = [
+  'price',
+  'unitConversion',
+  'discounts',
+  'minimum',
+  'maximum',
+  'commitment',
+  'proration',
+] as const
 
 export type ChargeTermsParse =
   | { readonly kind: 'terms'; readonly terms: ChargeTerms }
   | { readonly kind: 'faulty'; readonly faults: readonly PriceFault[] }
 
 /**
- * Reads `{price, unitConversion?, discounts?, minimum?, maximum?}` as it came from outside.
+ * Reads `{price, unitConversion?, discounts?, minimum?, maximum?, commitment?, proration?}` as it came from outside.
  * @param known further members that the object may have and that somebody else reads
  * @param pointer where the object stands in the request's body, for the faults
  */
@@ -53,12 +56,14 @@ export function readChargeTerms(reader: JsonReader, object: JsonObject, pointer:
   }
   const conversion = readConversion(reader, object['unitConversion'], member(pointer, 'unitConversion'))
   const discounts = readDiscounts(reader, object, pointer)
+  const commitment = readCommitment(reader, object['commitment'], member(pointer, 'commitment'))
+  const proration = readProration(reader, object, pointer)
   if (object['price'] === undefined) {
     reader.fault('invalidRequest', member(pointer, 'price'), 'is missing')
     return null
   }
   const price = readPrice(reader, object['price'], member(pointer, 'price'))
-  return price === null ? null : { price, conversion, discounts, minimum, maximum }
+  return price === null ? null : { price, conversion, discounts, minimum, maximum, commitment, proration }
 }
 
 function readPrice(reader: JsonReader, raw: unknown, pointer: string): Price | null {
@@ -177,17 +182,8 @@ function readPercentage(reader: JsonReader, object: JsonObject, pointer: string)
     fixedAmount: reader.optionalDecimal(object, 'fixedAmount', pointer) ?? ZERO,
     perEvent: min === null && max === null ? null : { min, max },
     freeUnits: reader.optionalDecimal(object, 'freeUnits', pointer) ?? ZERO,
-    freeEvents: readCount(reader, object, 'freeEvents', pointer),
+    freeEvents: reader.count(object, 'freeEvents', pointer),
   }
-}
-
-/** A whole number in JSON, 0 when absent: a count of events, never an amount. */
-export function readCount(reader: JsonReader, object: JsonObject, key: string, pointer: string): number {
-  const raw = object[key]
-  if (raw === undefined) return 0
-  if (typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0) return raw
-  reader.fault('invalidRequest', member(pointer, key), 'must be a whole number of 0 or more')
-  return 0
 }
 
 /** The list of tiers: each ends above the one before, and the last and only the last has no end. */
@@ -237,60 +233,4 @@ function readTiers<T extends { readonly upTo: Decimal | null }>(
     tiers.push(read(tier, upTo, tierAt))
   })
   return tiers
-}
-
-function readDiscounts(reader: JsonReader, object: JsonObject, pointer: string): readonly Discount[] {
-  if (object['discounts'] === undefined) return []
-  const at = member(pointer, 'discounts')
-  const raw = reader.list(object, 'discounts', pointer)
-  if (raw.length > discountsMax) {
-    reader.fault('invalidRequest', at, `has more than ${String(discountsMax)} discounts`)
-    return []
-  }
-  return raw.flatMap((rawDiscount, i) => {
-    const discountAt = member(at, i)
-    const discount = reader.object(rawDiscount, discountAt, ['percent', 'amount', 'usage'])
-    return discount === null ? [] : readDiscount(reader, discount, discountAt)
-  })
-}
-
-function readDiscount(reader: JsonReader, discount: JsonObject, pointer: string): Discount[] {
-  if (Object.keys(discount).length !== 1) {
-    reader.fault('invalidRequest', pointer, 'must have exactly one of percent, amount and usage')
-    return []
-  }
-  if (discount['percent'] !== undefined) {
-    const percent = reader.decimal(discount, 'percent', pointer)
-    if (compare(percent, HUNDRED) > 0) {
-      reader.fault('invalidRequest', member(pointer, 'percent'), 'must not be above 100')
-    }
-    return [{ kind: 'percent', percent }]
-  }
-  if (discount['amount'] !== undefined) {
-    return [{ kind: 'amount', amount: reader.decimal(discount, 'amount', pointer) }]
-  }
-  return [{ kind: 'usage', units: reader.decimal(discount, 'usage', pointer) }]
-}
-
-function readConversion(reader: JsonReader, raw: unknown, pointer: string): UnitConversion | null {
-  if (raw === undefined || raw === null) return null
-  const object = reader.object(raw, pointer, ['operation', 'factor', 'rounding', 'digits'])
-  if (object === null) return null
-  const operation = object['operation']
-  if (operation !== 'divide' && operation !== 'multiply') {
-    reader.fault('invalidRequest', member(pointer, 'operation'), 'must be divide or multiply')
-    return null
-  }
-  const given = object['rounding'] ?? 'none'
-  const rounding = CONVERSION_ROUNDINGS.find((known) => known === given)
-  if (rounding === undefined) {
-    reader.fault(
-      'invalidRequest',
-      member(pointer, 'rounding'),
-      `must be one of ${CONVERSION_ROUNDINGS.join(', ')}`,
-    )
-    return null
-  }
-  const digits = readCount(reader, object, 'digits', pointer)
-  return { operation, factor: reader.positiveDecimal(object, 'factor', pointer), rounding, digits }
 }

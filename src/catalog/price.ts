@@ -151,6 +151,34 @@ export interface UnitConversion {
   readonly digits: number
 }
 
+/** Spend that a customer has committed to for a period, and what comes beyond it. */
+export interface Commitment {
+  readonly amount: Decimal
+  /** What goes beyond the commitment costs this many times its price; 1 is the price itself. */
+  readonly overageFactor: Decimal
+  /** Whether a period that comes to less is charged up to the commitment at its end. */
+  readonly trueUp: boolean
+}
+
+export const PRORATION_CONVENTIONS = [
+  'actualDays',
+  'actualOver30',
+  'fixed30',
+  'thirty360',
+  'second',
+  'none',
+] as const
+/**
+ * How the share of a period that a fee covers is counted.
+ * - `actualDays`: days of the zone's calendar over the days of the period. The default.
+ * - `actualOver30`: the same days over 30.
+ * - `fixed30`: days less what the months whose end is crossed have beyond 30, over 30.
+ * - `thirty360`: 30E/360: every month has 30 days, and the 31st counts as the 30th.
+ * - `second`: time that passed over the time of the period.
+ * - `none`: any service is charged as the whole period.
+ */
+export type ProrationConvention = (typeof PRORATION_CONVENTIONS)[number]
+
 /** How a quantity becomes an amount: the price and what stands around it. The same in a plan and in a rating request. */
 export interface ChargeTerms {
   readonly price: Price
@@ -160,4 +188,8 @@ export interface ChargeTerms {
   readonly minimum: Decimal | null
   /** The most of a period's amount; null is none. */
   readonly maximum: Decimal | null
+  /** Null is none. */
+  readonly commitment: Commitment | null
+  /** For fees that cover a part of their period. */
+  readonly proration: ProrationConvention
 }

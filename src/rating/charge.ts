@@ -10,6 +10,7 @@ import {
   subtract,
   ZERO,
 } from '../money/decimal.ts'
+import { commitmentLines } from './commitment.ts'
 import { discountLines, freeUnitsOf } from './discounts.ts'
 import { cellPrice } from './matrix.ts'
 import { priceLines } from './price-lines.ts'
@@ -31,6 +32,7 @@ export interface Due {
   readonly volume: boolean
   /** Flat prices: in arrears they wait. */
   readonly flat: boolean
+  /** The minimum, and what is missing to a commitment. */
   readonly minimum: boolean
 }
 
@@ -46,7 +48,7 @@ export type Charge =
 
 /**
  * The whole charge of a period for what was used from its start. Order of operations: unit conversion, usage discounts,
- * price, percent and amount discounts, maximum, minimum.
+ * price, percent and amount discounts, commitment, maximum, minimum.
  */
 export function chargePeriod(terms: ChargeTerms, { usage, due }: PeriodState): Charge {
   const priced = priceUsage(terms, usage, due)
@@ -57,6 +59,11 @@ export function chargePeriod(terms: ChargeTerms, { usage, due }: PeriodState): C
     const discounts = discountLines(terms.discounts, sum)
     for (const line of discounts) sum = add(sum, line.amount)
     lines.push(...discounts)
+  }
+  if (terms.commitment !== null) {
+    const committed = commitmentLines(terms.commitment, sum, due.minimum)
+    for (const line of committed) sum = add(sum, line.amount)
+    lines.push(...committed)
   }
   if (terms.maximum !== null && compare(sum, terms.maximum) > 0) {
     lines.push(amountLine('maximum', subtract(terms.maximum, sum)))

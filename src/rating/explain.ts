@@ -1,6 +1,6 @@
 import type { ChargeTerms, SimplePrice } from '../catalog/price.ts'
 import { roundToMinorUnit } from '../money/currency.ts'
-import { compare, type Decimal, negate, toFixedText, toText } from '../money/decimal.ts'
+import { add, compare, type Decimal, negate, ONE, toFixedText, toText } from '../money/decimal.ts'
 import { cellPrice } from './matrix.ts'
 import type { Rated, RatedLine } from './rating-outcome.ts'
 import type { RatingRequest } from './rating-request.ts'
@@ -53,6 +53,10 @@ function describe(line: RatedLine, terms: ChargeTerms): string {
       return `discount of ${percent(negate(line.unitAmount))} % on ${quantity}`
     case 'amountDiscount':
       return 'discount'
+    case 'overage':
+      return `${quantity} beyond the commitment of ${committedText(terms)}, ${overageText(line.unitAmount)}`
+    case 'trueUp':
+      return `up to the commitment of ${committedText(terms)}`
     case 'maximum':
       return `down to the maximum of ${terms.maximum === null ? '' : toText(terms.maximum)}`
     case 'minimum':
@@ -81,6 +85,15 @@ export function explain(rated: Rated, request: RatingRequest): string {
     steps.push(`sum ${toText(rated.exactAmount)}, rounded half away from zero to ${amount}`)
   }
   return steps.join('; ')
+}
+
+function committedText({ commitment }: ChargeTerms): string {
+  return commitment === null ? '' : toText(commitment.amount)
+}
+
+/** The factor on the price beyond a commitment, told by what it adds to the price. */
+function overageText(added: Decimal): string {
+  return `at ${toText(add(added, ONE))} times the price`
 }
 
 function percent(share: Decimal): string {

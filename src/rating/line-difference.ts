@@ -1,10 +1,15 @@
-import { add, isZero, negate } from '../money/decimal.ts'
-import { compare, subtract } from '../money/decimal.ts'
+import { add, compare, isZero, negate, subtract } from '../money/decimal.ts'
 import { amountLine } from './rated-line.ts'
 import type { RatedLine, RatedLineKind } from './rating-outcome.ts'
 
 /** Lines of one amount that follows from the whole charge: an earlier one is made up for by the difference. */
-const NETTED: ReadonlySet<RatedLineKind> = new Set(['amountDiscount', 'eventBounds', 'maximum', 'minimum'])
+const NETTED: ReadonlySet<RatedLineKind> = new Set([
+  'amountDiscount',
+  'eventBounds',
+  'trueUp',
+  'maximum',
+  'minimum',
+])
 
 /**
  * What has to be billed after `before` was billed and `now` is due. Lines of the same kind, tier, cell and unit amount are

@@ -1,25 +1,17 @@
 import { shareOf } from '../money/allocate.ts'
+import type { ProrationConvention } from '../catalog/price.ts'
 import type { Decimal } from '../money/decimal.ts'
 import { type Rational, rational } from '../money/rational.ts'
-import { localDaysIn } from '../time/local-day.ts'
+import { localDate, localDaysIn } from '../time/local-day.ts'
 import { calendarInterval } from '../time/calendar.ts'
 import type { Instant, Interval } from '../time/instant.ts'
-
-/**
- * How the share of a period is counted.
- * - `actualDays`: days of the zone's calendar over the days of the period. The default.
- * - `actualOver30`: the same days over 30.
- * - `fixed30`: every month counts as 30 days, over 30.
- * - `second`: time that passed over the time of the period.
- * - `none`: any service is charged as the whole period.
- */
-export type ProrationConvention = 'actualDays' | 'actualOver30' | 'fixed30' | 'second' | 'none'
 
 const WHOLE = rational(1n, 1n)
 
 /**
  * The share of a period that a service takes up. Intervals are half-open: the day of a change belongs to what comes after
- * it. A period without length cannot be shared: what is charged for it is charged whole.
+ * it. A service of the whole period is the whole, whatever its months count; a period without length cannot be shared, and
+ * what is charged for it is charged whole.
  */
 export function servedShare(
   service: Interval,
@@ -27,23 +19,46 @@ export function servedShare(
   convention: ProrationConvention,
   timezone: string,
 ): Rational {
-  if (convention === 'none' || period.start >= period.end) return WHOLE
-  const days = BigInt(servedDays(service, convention, timezone))
+  if (service.start <= period.start && service.end >= period.end) return WHOLE
   switch (convention) {
-    case 'actualDays':
-      return rational(days, BigInt(localDaysIn(period, timezone)))
-    case 'actualOver30':
-    case 'fixed30':
-      return rational(days, 30n)
+    case 'none':
+      return WHOLE
     case 'second':
       return rational(BigInt(service.end - service.start), BigInt(period.end - period.start))
+    case 'actualDays':
+    case 'thirty360': {
+      const periodDays = servedDays(period, convention, timezone)
+      // From a 30th to a 31st there is no day in 30E/360, so there is nothing to share.
+      return periodDays === 0
+        ? WHOLE
+        : rational(BigInt(servedDays(service, convention, timezone)), BigInt(periodDays))
+    }
+    case 'actualOver30':
+    case 'fixed30':
+      return rational(BigInt(servedDays(service, convention, timezone)), 30n)
   }
 }
 
 /** The days of a service by the convention; whole days of the zone's calendar. */
 export function servedDays(service: Interval, convention: ProrationConvention, timezone: string): number {
-  const actual = localDaysIn(service, timezone)
-  return convention === 'fixed30' ? actual - daysBeyond30(service, timezone) : actual
+  switch (convention) {
+    case 'fixed30':
+      return localDaysIn(service, timezone) - daysBeyond30(service, timezone)
+    case 'thirty360':
+      return thirty360Days(service, timezone)
+    case 'actualDays':
+    case 'actualOver30':
+    case 'second':
+    case 'none':
+      return localDaysIn(service, timezone)
+  }
+}
+
+/** 30E/360: months of 30 days each, the 31st counted as the 30th. */
+function thirty360Days({ start, end }: Interval, timezone: string): number {
+  const [from, to] = [localDate(start, timezone), localDate(end, timezone)]
+  const months = (to.year - from.year) * 12 + to.month - from.month
+  return months * 30 + Math.min(to.day, 30) - Math.min(from.day, 30)
 }
 
 /** By how much the months whose end the service crosses are longer than 30 days. */

@@ -1,6 +1,6 @@
 import { JsonReader, member, type JsonObject } from '../catalog/json-reader.ts'
 import { readDimensionValues } from '../catalog/matrix-parse.ts'
-import { CHARGE_TERMS_MEMBERS, readChargeTerms, readCount } from '../catalog/price-parse.ts'
+import { CHARGE_TERMS_MEMBERS, readChargeTerms } from '../catalog/price-parse.ts'
 import { type Currency, parseCurrency } from '../money/currency.ts'
 import { add, compare, type Decimal, ZERO, toFixedText, toText } from '../money/decimal.ts'
 import { describeLine, explain } from './explain.ts'
@@ -224,7 +224,7 @@ function sumOf(groups: readonly QuantityGroup[]): Decimal {
 function readEvents(reader: JsonReader, object: JsonObject): EventAmounts | null {
   if (object['events'] === undefined) {
     if (object['eventCount'] === undefined) return null
-    return { kind: 'count', count: readCount(reader, object, 'eventCount', '') }
+    return { kind: 'count', count: reader.count(object, 'eventCount', '') }
   }
   if (object['eventCount'] !== undefined) {
     reader.fault('invalidRequest', '/eventCount', 'cannot stand beside events')

@@ -20,6 +20,8 @@ export type RatedLineKind =
   | 'usageDiscount'
   | 'percentDiscount'
   | 'amountDiscount'
+  | 'overage'
+  | 'trueUp'
   | 'maximum'
   | 'minimum'
 

@@ -1,32 +1,22 @@
-import type { ChargeTerms, Discount, Price, Tier, UnitConversion } from '../../src/catalog/price.ts'
-import { allocate, shareOf } from '../../src/money/allocate.ts'
-import { type Currency, minorUnitDigits, parseCurrency } from '../../src/money/currency.ts'
-import {
-  add,
-  decimal,
-  type Decimal,
-  isZero,
-  multiply,
-  negate,
-  round,
-  type RoundingMode,
-  subtract,
-  toText,
-  ZERO,
-} from '../../src/money/decimal.ts'
+import { add, decimal, isZero, toText, ZERO } from '../../src/money/decimal.ts'
 import type { Due, PeriodState } from '../../src/rating/charge.ts'
-import { type Item, itemise } from '../../src/rating/itemise.ts'
+import { itemise } from '../../src/rating/itemise.ts'
 import { lateUsage, type PartsKnown } from '../../src/rating/late-usage.ts'
-import { begunPackages } from '../../src/rating/package.ts'
-import { servedShare } from '../../src/rating/proration.ts'
 import { rateDifference } from '../../src/rating/rate-difference.ts'
 import { rate } from '../../src/rating/rate.ts'
-import type { Rated, RatedLine, RatingOutcome } from '../../src/rating/rating-outcome.ts'
-import type { RatingRequest } from '../../src/rating/rating-request.ts'
-import { tierReached, tierSlices } from '../../src/rating/tier-slices.ts'
-import { convertUnits } from '../../src/rating/unit-conversion.ts'
-import { type Interval, parseInstant } from '../../src/time/instant.ts'
 import { mapBurnDown } from './openmeter-grants.ts'
+import { mapInvoice } from './openmeter-invoices.ts'
+import {
+  expectedItem,
+  expectedItems,
+  type ItemJson,
+  type ItemsJson,
+  itemsJson,
+  sorted,
+} from './openmeter-items.ts'
+import { quantity, request } from './openmeter-prices.ts'
+import { openMeterFunctions } from './openmeter-rules.ts'
+import { rated } from './terms.ts'
 import { compareWith, excludedBy, type Field, type Mapped, type Mapping } from './vector.ts'
 
 /** By the vector's `model`. */
@@ -47,10 +37,10 @@ export const openMeterMappings: Readonly<Record<string, Mapping>> = {
   grant_burndown: mapBurnDown,
 }
 
-function mapPrice(vector: Field): Mapped {
+function mapPrice(vector: Field): Mapped | Promise<Mapped> {
   const config = vector.at('config')
   if (config.at('function').exists) {
-    const mapping = FUNCTIONS[config.at('function').text()]
+    const mapping = openMeterFunctions[config.at('function').text()]
     if (mapping === undefined) throw new Error(`no mapping for the function ${config.at('function').text()}`)
     return mapping(vector)
   }
@@ -68,142 +58,6 @@ function mapPrice(vector: Field): Mapped {
   }
 }
 
-const FUNCTIONS: Readonly<Record<string, Mapping>> = {
-  number_of_packages: (vector) =>
-    compareWith(vector.at('expected').raw, {
-      packages: toText(
-        begunPackages(
-          quantity(vector, 'quantity'),
-          decimal(vector.at('config', 'quantity_per_package').text()),
-        ),
-      ),
-    }),
-  graduated_total: (vector) =>
-    compareWith(vector.at('expected').raw, {
-      total: toText(rated(rate({ ...request(vector), quantity: quantity(vector, 'quantity') })).amount),
-    }),
-  graduated_slices: mapSlices,
-  volume_find_tier: (vector) => {
-    const price = priceOf(vector.at('config', 'price'))
-    if (price.model !== 'volume') throw new Error('not a volume price')
-    const { number } = tierReached(price.tiers, quantity(vector, 'quantity'))
-    return compareWith(vector.at('expected').raw, { tier: number })
-  },
-  apply_usage_discount: mapUsageDiscount,
-  convert: mapConversion,
-  max_spend_discount: mapMaximumSpend,
-  round: mapRounding,
-  allocate_by_weight: mapAllocation,
-  allocate_by_amount: mapAllocation,
-  prorate: mapProration,
-}
-
-// --- prices ---------------------------------------------------------------------------------------------------------
-
-function priceOf(price: Field): Price {
-  const type = price.at('type').text()
-  switch (type) {
-    case 'flat':
-      return { model: 'flat', amount: decimal(price.at('amount').text()) }
-    case 'unit':
-      return { model: 'unit', unitAmount: decimal(price.at('amount').text()) }
-    case 'dynamic':
-      return { model: 'dynamic', multiplier: decimal(price.at('multiplier').text()) }
-    case 'package':
-      return {
-        model: 'package',
-        packageSize: decimal(price.at('quantity_per_package').text()),
-        amount: decimal(price.at('amount').text()),
-        freeUnits: ZERO,
-      }
-    case 'tiered': {
-      const tiers = price.at('tiers').list().map(tierOf)
-      const mode = price.at('mode').text()
-      if (mode !== 'graduated' && mode !== 'volume') throw new Error(`no tiers of mode ${mode}`)
-      return { model: mode, tiers, flatFeeOnZeroUsage: true }
-    }
-    default:
-      throw new Error(`no price of type ${type}`)
-  }
-}
-
-function tierOf(tier: Field): Tier {
-  const optional = (key: string): Decimal | null =>
-    tier.at(key).exists ? decimal(tier.at(key).text()) : null
-  return {
-    upTo: optional('up_to'),
-    unitAmount: optional('unit'),
-    flatAmount: optional('flat'),
-    packageSize: null,
-  }
-}
-
-function termsOf(config: Field): ChargeTerms {
-  const bound = (key: string): Decimal | null => {
-    const field = config.at('commitments', key)
-    return field.exists ? decimal(field.text()) : null
-  }
-  return {
-    price: priceOf(config.at('price')),
-    conversion: config.at('unit_config').exists ? conversionOf(config.at('unit_config')) : null,
-    discounts: discountsOf(config.at('discounts')),
-    minimum: config.at('options', 'ignore_minimum_commitment').flag() ? null : bound('minimum_amount'),
-    maximum: bound('maximum_amount'),
-  }
-}
-
-function discountsOf(discounts: Field): Discount[] {
-  const usage = discounts.at('usage_quantity')
-  const percentage = discounts.at('percentage')
-  return [
-    ...(usage.exists ? [{ kind: 'usage', units: decimal(usage.text()) } as const] : []),
-    ...(percentage.exists ? [{ kind: 'percent', percent: decimal(percentage.text()) } as const] : []),
-  ]
-}
-
-const CONVERSION_ROUNDINGS: Readonly<Record<string, UnitConversion['rounding']>> = {
-  none: 'none',
-  ceiling: 'ceiling',
-  floor: 'floor',
-  half_up: 'halfUp',
-}
-
-function conversionOf(config: Field): UnitConversion {
-  const operation = config.at('operation').text()
-  const rounding = CONVERSION_ROUNDINGS[config.at('rounding').textOr('none')]
-  if (rounding === undefined || (operation !== 'divide' && operation !== 'multiply')) {
-    throw new Error('no such unit conversion')
-  }
-  const digits = config.at('precision').exists ? config.at('precision').number() : 0
-  return { operation, factor: decimal(config.at('conversion_factor').text()), rounding, digits }
-}
-
-function currencyOf(vector: Field): Currency {
-  const code = vector.at('currency').text()
-  const currency = parseCurrency(code)
-  if (currency === null) throw new Error(`no currency ${code}`)
-  return currency
-}
-
-/** Digits of the currency; units of account that are no currency say theirs, as in `CREDITS(4dp)`. */
-function digitsOf(vector: Field): number {
-  const digits = /\((\d+)dp\)/.exec(vector.at('currency').text())?.[1]
-  return digits === undefined ? minorUnitDigits(currencyOf(vector)) : Number(digits)
-}
-
-function request(vector: Field): Omit<RatingRequest, 'quantity'> {
-  return { ...termsOf(vector.at('config')), currency: currencyOf(vector) }
-}
-
-function quantity(vector: Field, key: string): Decimal {
-  return decimal(vector.at('usage', key).textOr('0'))
-}
-
-function rated(outcome: RatingOutcome): Rated {
-  if (outcome.kind === 'refused') throw new Error(`${outcome.error.pointer}: ${outcome.error.detail}`)
-  return outcome
-}
-
 // --- one line of a period, by its position --------------------------------------------------------------------------
 
 const CONVERSION_ALWAYS = 'policy: the unit conversion of a price has no switch'
@@ -216,6 +70,8 @@ function mapPosition(vector: Field): Mapped {
   const credits = config.at('credits').listOrNone()
   const whole = position === 'single_period'
   const terms = request(vector)
+  // Follows from the quantity before: the amounts that are expected would differ, were it another.
+  vector.at('usage').describes('previously_billed_amount')
   const outcome = rated(
     rate({
       ...terms,
@@ -344,305 +200,4 @@ function mapSubtraction(vector: Field): Mapped {
     return excludedBy(SMALL_LINES_STAY, actual)
   }
   return compareWith(expected, actual)
-}
-
-// --- single rules -------------------------------------------------------------------------------------------------------
-
-function mapSlices(vector: Field): Mapped {
-  const terms = request(vector)
-  const { price } = terms
-  if (price.model !== 'graduated') throw new Error('not a graduated price')
-  const from = quantity(vector, 'from')
-  const to = quantity(vector, 'to')
-  const amountAt = (at: Decimal): string => toText(rated(rate({ ...terms, quantity: at })).amount)
-  const before = tierSlices(price.tiers, from)
-  const slices = tierSlices(price.tiers, to).flatMap((slice) => {
-    const earlier = before.find((other) => other.number === slice.number)
-    const inSlice = subtract(slice.quantity, earlier?.quantity ?? ZERO)
-    if (isZero(inSlice)) return []
-    const start = price.tiers[slice.number - 2]?.upTo ?? ZERO
-    return [
-      {
-        tier: slice.number,
-        quantity: toText(inSlice),
-        enters_tier_here: earlier === undefined,
-        total_before: amountAt(earlier === undefined ? start : from),
-      },
-    ]
-  })
-  return compareWith(vector.at('expected').raw, { slices, cumulative_total_at_to: amountAt(to) })
-}
-
-function mapUsageDiscount(vector: Field): Mapped {
-  const config = vector.at('config')
-  const price: Price = config.at('price').exists
-    ? priceOf(config.at('price'))
-    : { model: 'unit', unitAmount: decimal('1') }
-  const free: Discount = { kind: 'usage', units: decimal(config.at('discount_quantity').text()) }
-  const terms: ChargeTerms = { price, conversion: null, discounts: [free], minimum: null, maximum: null }
-  const previous = quantity(vector, 'pre_line_period_qty')
-  const used = quantity(vector, 'quantity')
-  const of = (outcome: RatingOutcome, kind: RatedLine['kind']): string =>
-    toText(rated(outcome).lines.find((line) => line.kind === kind)?.quantity ?? ZERO)
-  const common = { ...terms, currency: currencyOf(vector) }
-  const before = rate({ ...common, quantity: previous })
-  const now = rate({ ...common, quantity: used, previousQuantity: previous })
-  const expected = vector.at('expected')
-  return compareWith(expected.raw, {
-    net_quantity: of(now, 'usage'),
-    net_pre_line_period_qty: of(before, 'usage'),
-    discounted_now: of(now, 'usageDiscount'),
-    discounted_before: of(before, 'usageDiscount'),
-    ...(expected.at('total').exists ? { total: toText(rated(now).amount) } : {}),
-  })
-}
-
-function mapConversion(vector: Field): Mapped {
-  const conversion = conversionOf(vector.at('config'))
-  const metered = quantity(vector, 'quantity')
-  return compareWith(vector.at('expected').raw, {
-    ...(vector.at('expected', 'converted').exists
-      ? { converted: toText(convertUnits({ ...conversion, rounding: 'none' }, metered)) }
-      : {}),
-    invoiced: toText(convertUnits(conversion, metered)),
-  })
-}
-
-/** The amounts are rated as amounts: what was billed before is the quantity before. */
-function mapMaximumSpend(vector: Field): Mapped {
-  const config = vector.at('config')
-  const line = config.at('line')
-  const amount = multiply(decimal(line.at('quantity').text()), decimal(line.at('per_unit_amount').text()))
-  const outcome = rated(
-    rate({
-      price: { model: 'dynamic', multiplier: decimal('1') },
-      conversion: null,
-      discounts: [],
-      minimum: null,
-      maximum: decimal(config.at('maximum_amount').text()),
-      currency: currencyOf(vector),
-      quantity: amount,
-      previousQuantity: quantity(vector, 'billed_before'),
-    }),
-  )
-  const cap = outcome.lines.find((rateLine) => rateLine.kind === 'maximum')
-  return compareWith(vector.at('expected').raw, {
-    discount: toText(negate(cap?.amount ?? ZERO)),
-    line_total: toText(outcome.amount),
-  })
-}
-
-const ROUNDING_MODES: Readonly<Record<string, RoundingMode>> = {
-  half_away_from_zero: 'halfUp',
-  half_even: 'halfEven',
-  half_down: 'halfDown',
-  up: 'up',
-  down: 'down',
-  ceiling: 'ceiling',
-  floor: 'floor',
-}
-
-function mapRounding(vector: Field): Mapped {
-  const mode = ROUNDING_MODES[vector.at('config', 'mode').text()]
-  if (mode === undefined) throw new Error('no such rounding mode')
-  const amount = decimal(vector.at('usage', 'amount').text())
-  const digits = vector.at('config', 'precision').number()
-  return compareWith(vector.at('expected').raw, { rounded: toText(round(amount, digits, mode)) })
-}
-
-function mapAllocation(vector: Field): Mapped {
-  const items = vector
-    .at('usage', 'items')
-    .list()
-    .map((item) => ({ key: item.at('key').text(), weight: decimal(item.at('weight').text()) }))
-  const byKey = vector.at('config', 'tie_break').textOr('input order') === 'key ascending'
-  const order = byKey ? [...items].sort((a, b) => (a.key < b.key ? -1 : 1)) : items
-  const parts = allocate(
-    decimal(vector.at('usage', 'amount').text()),
-    order.map(({ weight }) => weight),
-    digitsOf(vector),
-  )
-  const amounts = new Map(order.map(({ key }, i) => [key, parts[i] ?? ZERO]))
-  return compareWith(vector.at('expected').raw, {
-    allocations: items.flatMap(({ key }) => {
-      const amount = amounts.get(key) ?? ZERO
-      return isZero(amount) ? [] : [{ key, amount: toText(amount) }]
-    }),
-  })
-}
-
-const EMPTY_SERVICE = 'policy: a service without length takes up no share of its period'
-
-function mapProration(vector: Field): Mapped {
-  const config = vector.at('config')
-  const prorates = config.at('enabled').flag() && config.at('mode').text() === 'prorate_prices'
-  const service = intervalOf(vector.at('usage', 'service_period'))
-  const share = servedShare(
-    service,
-    intervalOf(vector.at('usage', 'full_service_period')),
-    prorates ? 'second' : 'none',
-    'UTC',
-  )
-  const amount = toText(shareOf(decimal(config.at('amount').text()), share, digitsOf(vector)))
-  if (prorates && service.start === service.end && share.numerator === 0n)
-    return excludedBy(EMPTY_SERVICE, { amount })
-  return compareWith(vector.at('expected').raw, { amount })
-}
-
-function intervalOf(field: Field): Interval {
-  const [start, end] = field.list().map((instant) => parseInstant(instant.text()))
-  if (start === undefined || start === null || end === undefined || end === null)
-    throw new Error('no interval')
-  return { start, end }
-}
-
-// --- whole invoices -------------------------------------------------------------------------------------------------------
-
-function mapInvoice(vector: Field): Mapped {
-  return vector.at('config', 'billing').text() === 'progressive'
-    ? mapProgressive(vector)
-    : mapOneInvoice(vector)
-}
-
-function mapOneInvoice(vector: Field): Mapped {
-  const currency = currencyOf(vector)
-  const lines = vector
-    .at('config', 'lines')
-    .list()
-    .map((line) => {
-      const id = line.at('id').text()
-      const outcome = rated(rate({ ...termsOf(line), currency, quantity: quantity(vector, id) }))
-      return { id, items: itemise(outcome, currency).items, amount: outcome.amount }
-    })
-  const items = lines.flatMap((line) => line.items)
-  const sum = (amounts: readonly Decimal[]): string => toText(amounts.reduce(add, ZERO))
-  const isMinimum = (item: Item): boolean => item.line.kind === 'minimum'
-  return compareWith(vector.at('expected').raw, {
-    line_totals: Object.fromEntries(lines.map(({ id, amount }) => [id, toText(amount)])),
-    invoice: {
-      amount: sum(items.filter((item) => !isMinimum(item)).map((item) => item.amount)),
-      charges_total: sum(items.filter(isMinimum).map((item) => item.amount)),
-      discounts_total: sum(items.flatMap((item) => item.reductions.map((reduction) => reduction.amount))),
-      total: sum(lines.map((line) => line.amount)),
-    },
-  })
-}
-
-function mapProgressive(vector: Field): Mapped {
-  const currency = currencyOf(vector)
-  const lines = vector.at('config', 'lines').list()
-  const invoices = vector.at('usage', 'invoices').list()
-  const before = new Map<string, Decimal>()
-  const actual = invoices.map((invoice, i) => ({
-    line_totals: Object.fromEntries(
-      lines.map((line) => {
-        const id = line.at('id').text()
-        const used = decimal(invoice.at(id).text())
-        const previous = before.get(id)
-        before.set(id, add(used, previous ?? ZERO))
-        const outcome = rate({
-          ...termsOf(line),
-          currency,
-          quantity: used,
-          ...(previous === undefined ? {} : { previousQuantity: previous }),
-          part: i === invoices.length - 1 ? 'closing' : 'open',
-        })
-        return [id, toText(rated(outcome).amount)]
-      }),
-    ),
-  }))
-  return compareWith(vector.at('expected', 'invoices').raw, actual)
-}
-
-// --- items as the vectors write them ----------------------------------------------------------------------------------
-
-interface ItemJson {
-  readonly ref: string
-  readonly quantity: string
-  readonly perUnit: string
-  readonly amount: string
-  readonly discounts: readonly (readonly [string, string])[]
-  readonly credits: readonly string[]
-  readonly total: string
-}
-
-interface ItemsJson {
-  readonly lines: readonly ItemJson[]
-  readonly total: string
-}
-
-function itemsJson(items: readonly Item[]): ItemsJson {
-  return {
-    lines: sorted(items.map(itemJson)),
-    total: toText(items.reduce((sum, item) => add(sum, item.total), ZERO)),
-  }
-}
-
-/** The quantity of a dynamic price is money: the vectors write it as one unit of the amount. */
-function itemJson({ line, amount, reductions, credits, total }: Item): ItemJson {
-  const once = line.kind === 'minimum' || line.kind === 'dynamic'
-  return {
-    ref: refOf(line),
-    quantity: once ? '1' : toText(line.quantity),
-    perUnit: toText(once ? amount : line.unitAmount),
-    amount: toText(amount),
-    discounts: reductions.map(({ kind, amount: reduced }) => [DISCOUNT_KINDS[kind], toText(reduced)]),
-    credits: credits.map(toText),
-    total: toText(total),
-  }
-}
-
-const DISCOUNT_KINDS = {
-  percentDiscount: 'percentage',
-  amountDiscount: 'amount',
-  maximum: 'maximum_spend',
-} as const
-
-function refOf(line: RatedLine): string {
-  switch (line.kind) {
-    case 'flat':
-      return 'flat-price'
-    case 'usage':
-      return 'unit-price-usage'
-    case 'tierUsage':
-      return `graduated-tiered-${String(line.tier)}-price-usage`
-    case 'tierFlat':
-      return `graduated-tiered-${String(line.tier)}-flat-price`
-    case 'volumeUsage':
-      return 'volume-tiered-price'
-    case 'volumeFlat':
-      return 'volume-flat-price'
-    case 'minimum':
-      return 'min-spend'
-    default:
-      return 'usage'
-  }
-}
-
-function expectedItems(expected: Field): ItemsJson {
-  return {
-    lines: sorted(expected.at('lines').list().map(expectedItem)),
-    total: toText(decimal(expected.at('total').text())),
-  }
-}
-
-function expectedItem(line: Field): ItemJson {
-  const amount = line.at('amount').exists ? line.at('amount') : line.at('charges_total')
-  const text = (field: Field): string => toText(decimal(field.text()))
-  return {
-    ref: line.at('ref').text(),
-    quantity: text(line.at('quantity')),
-    perUnit: text(line.at('per_unit_amount')),
-    amount: text(amount),
-    discounts: line
-      .at('discounts')
-      .listOrNone()
-      .map((discount) => [discount.at('kind').text(), text(discount.at('amount'))]),
-    credits: line.at('credits').listOrNone().map(text),
-    total: text(line.at('total')),
-  }
-}
-
-function sorted(lines: readonly ItemJson[]): ItemJson[] {
-  return [...lines].sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)))
 }

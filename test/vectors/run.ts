@@ -24,22 +24,32 @@ export type VectorResult =
     }
 
 /** Runs every `*-vectors.json` of a directory. The shape of a vector follows from its members, not from its file. */
-export function runVectors(directory: string): VectorResult[] {
+export async function runVectors(directory: string): Promise<VectorResult[]> {
   const files = readdirSync(directory).filter((name) => name.endsWith('-vectors.json'))
-  return files.sort().flatMap((name) => {
+  if (files.length === 0) throw new Error(`no file in ${directory} ends in -vectors.json`)
+  const results: VectorResult[] = []
+  for (const name of files.sort()) {
     const raw: unknown = JSON.parse(readFileSync(join(directory, name), 'utf8'))
-    return new Field(raw, name).list().map(runVector)
-  })
+    for (const vector of new Field(raw, name).list()) results.push(await runVector(vector))
+  }
+  return results
 }
 
-function runVector(vector: Field): VectorResult {
+/** Members of a vector that its mapping must have read, each of them: the rest names and annotates it. */
+const MEMBERS = ['config', 'usage', 'input', 'expected']
+
+async function runVector(vector: Field): Promise<VectorResult> {
   const id = vector.at('id').textOr('without id')
   const { family, mapping } = mappingOf(vector)
-  const expected = canonicalText(vector.at('expected').raw)
+  const expected = canonicalText(vector.at('expected').peek())
   if (mapping === undefined)
     return { kind: 'failed', id, family, expected, actual: 'no mapping for this model' }
   try {
-    const mapped = mapping(vector)
+    const mapped = await mapping(vector)
+    const unread = MEMBERS.filter((member) => member !== 'expected' || mapped.kind === 'compare').flatMap(
+      (member) => vector.at(member).unread(),
+    )
+    if (unread.length > 0) throw new Error(`the mapping does not know ${unread.join(', ')}`)
     switch (mapped.kind) {
       case 'excluded':
         return {
@@ -114,7 +124,7 @@ export function reportOf(results: readonly VectorResult[]): string {
 }
 
 if (import.meta.main) {
-  const results = runVectors(process.argv[2] ?? import.meta.dirname)
+  const results = await runVectors(process.argv[2] ?? import.meta.dirname)
   process.stdout.write(reportOf(results) + '\n')
   process.exitCode = results.some(({ kind }) => kind === 'failed') ? 1 : 0
 }

@@ -1,32 +1,49 @@
 import { decimal, parseDecimal, toText } from '../../src/money/decimal.ts'
 
-/** A part of a vector, read without trust: a missing member is undefined, a wrong kind throws with its path. */
+/**
+ * A part of a vector, read without trust: a missing member is undefined, a wrong kind throws with its path. What is read is
+ * remembered, so that a member that no mapping looked at is found: ignoring it would prove something else than it says.
+ */
 export class Field {
-  readonly raw: unknown
   readonly path: string
+  readonly #raw: unknown
+  readonly #read: Set<string>
 
-  constructor(raw: unknown, path: string) {
-    this.raw = raw
+  constructor(raw: unknown, path: string, read: Set<string> = new Set<string>()) {
+    this.#raw = raw
     this.path = path
+    this.#read = read
+  }
+
+  /** The value as it stands, all of it read. */
+  get raw(): unknown {
+    this.#read.add(this.path)
+    return this.#raw
+  }
+
+  /** The value for a report: it does not count as read. */
+  peek(): unknown {
+    return this.#raw
   }
 
   at(...keys: readonly (string | number)[]): Field {
-    let raw = this.raw
+    let raw = this.#raw
     for (const key of keys) {
       raw =
         typeof raw === 'object' && raw !== null ? (raw as Record<string | number, unknown>)[key] : undefined
     }
-    return new Field(raw, [this.path, ...keys].join('.'))
+    return new Field(raw, [this.path, ...keys].join('.'), this.#read)
   }
 
   get exists(): boolean {
-    return this.raw !== undefined && this.raw !== null
+    return this.#raw !== undefined && this.#raw !== null
   }
 
   /** Text, or a JSON number as its text. */
   text(): string {
-    if (typeof this.raw === 'string') return this.raw
-    if (typeof this.raw === 'number') return String(this.raw)
+    const { raw } = this
+    if (typeof raw === 'string') return raw
+    if (typeof raw === 'number') return String(raw)
     throw new Error(`${this.path} is not text`)
   }
 
@@ -45,8 +62,8 @@ export class Field {
   }
 
   list(): Field[] {
-    if (!Array.isArray(this.raw)) throw new Error(`${this.path} is not a list`)
-    return this.raw.map((_, i) => this.at(i))
+    if (!Array.isArray(this.#raw)) throw new Error(`${this.path} is not a list`)
+    return this.#raw.map((_, i) => this.at(i))
   }
 
   listOrNone(): Field[] {
@@ -54,8 +71,38 @@ export class Field {
   }
 
   entries(): [string, Field][] {
-    if (typeof this.raw !== 'object' || this.raw === null) throw new Error(`${this.path} is not an object`)
-    return Object.keys(this.raw).map((key) => [key, this.at(key)])
+    const raw = this.#raw
+    if (typeof raw !== 'object' || raw === null) throw new Error(`${this.path} is not an object`)
+    return Object.keys(raw).map((key) => [key, this.at(key)])
+  }
+
+  get isList(): boolean {
+    return Array.isArray(this.#raw)
+  }
+
+  get isText(): boolean {
+    return typeof this.#raw === 'string'
+  }
+
+  /** Where the member says in words what the mapping does, it must say this; any other words are another rule. */
+  says(key: string, ...known: readonly string[]): void {
+    const field = this.at(key)
+    if (field.exists && !known.includes(canonicalText(field.raw).replace(/^"|"$/g, ''))) {
+      throw new Error(`${field.path} says ${canonicalText(field.raw)}; known here: ${known.join(' | ')}`)
+    }
+  }
+
+  /** Members that describe in words, or repeat, what the rest of the vector says. */
+  describes(...keys: readonly string[]): void {
+    for (const key of keys) this.#read.add(this.at(key).path)
+  }
+
+  /** Members below this one that nobody has read. */
+  unread(): string[] {
+    if (this.#read.has(this.path) || !this.exists) return []
+    const raw = this.#raw
+    if (typeof raw !== 'object' || raw === null) return [this.path]
+    return Object.keys(raw).flatMap((key) => this.at(key).unread())
   }
 }
 
@@ -64,7 +111,7 @@ export type Mapped =
   | { readonly kind: 'compare'; readonly expected: unknown; readonly actual: unknown }
   | { readonly kind: 'excluded'; readonly policy: string; readonly ours: unknown }
 
-export type Mapping = (vector: Field) => Mapped
+export type Mapping = (vector: Field) => Mapped | Promise<Mapped>
 
 export function compareWith(expected: unknown, actual: unknown): Mapped {
   return { kind: 'compare', expected, actual }
@@ -72,6 +119,21 @@ export function compareWith(expected: unknown, actual: unknown): Mapped {
 
 export function excludedBy(policy: string, ours: unknown): Mapped {
   return { kind: 'excluded', policy, ours }
+}
+
+/**
+ * Ours, where a policy makes a part of the vector another value: the rest must be equal all the same.
+ * @param ours the values that the policy changes, as we compute them
+ */
+export function excludedIfElseEqual(
+  policy: string,
+  expected: unknown,
+  actual: unknown,
+  ours: unknown,
+): Mapped {
+  return canonicalText(expected) === canonicalText(actual)
+    ? excludedBy(policy, ours)
+    : compareWith(expected, actual)
 }
 
 /** One text for equal values: decimals in canonical notation, members in order. */
