@@ -64,6 +64,7 @@ const REFUSALS: Readonly<
   unsupportedEncoding: { status: 415, title: 'The content encoding is not read' },
   malformedEncoding: { status: 400, title: 'The body is not in its content encoding' },
   malformedJson: { status: 400, title: 'The body is not JSON' },
+  tooDeeplyNested: { status: 400, title: 'The body is nested too deeply' },
   malformedBatch: { status: 400, title: 'The body is not a batch of events' },
   malformedHeaders: { status: 400, title: 'The headers are not those of an event' },
   batchRejected: { status: 422, title: 'The batch was rejected' },

@@ -8,6 +8,13 @@ export interface Rejection {
   readonly code: RejectionCode
   /** What is wrong and what to do, for a person. */
   readonly detail: string
+  /** For `schemaMismatch`: each fault by its JSON pointer into the event. */
+  readonly errors?: readonly SchemaFault[]
+}
+
+export interface SchemaFault {
+  readonly pointer: string
+  readonly detail: string
 }
 
 /** Where the event stands on the log; for a duplicate, where its first copy stands. */
@@ -26,6 +33,7 @@ export type RefusalCode =
   | 'unsupportedEncoding'
   | 'malformedEncoding'
   | 'malformedJson'
+  | 'tooDeeplyNested'
   | 'malformedBatch'
   | 'malformedHeaders'
   | 'batchRejected'

@@ -1,20 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import { isJsonMediaType } from './envelope.ts'
-import { parseJson } from './json.ts'
+import type { JsonTape } from './json-tape.ts'
+import { readJson } from './json.ts'
 import { type Refusal, refused } from './refusal.ts'
 
 export const ATTRIBUTE_HEADER_PREFIX = 'ce-'
 
 /**
- * CloudEvents binary mode: attributes in `ce-…` headers, the body is the data and Content-Type its media type.
+ * CloudEvents binary mode: attributes in `ce-…` headers, the body is the data and Content-Type its media type. The event
+ * is put onto the tape as it would stand in structured mode.
  * @param headers by lower-case name, as Node gives them (one character per byte)
  */
 export function readBinaryEvent(
   headers: Readonly<Record<string, string>>,
   contentType: string | undefined,
   body: Uint8Array,
-): { readonly kind: 'events'; readonly events: readonly unknown[] } | Refusal {
-  const event: Record<string, unknown> = Object.create(null) as Record<string, unknown>
+  tape: JsonTape,
+): Refusal | null {
+  const members: string[] = []
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(ATTRIBUTE_HEADER_PREFIX)) continue
     const attribute = name.slice(ATTRIBUTE_HEADER_PREFIX.length)
@@ -24,19 +27,19 @@ export function readBinaryEvent(
     }
     const text = decodeHeaderValue(value)
     if (text === null) return refused('malformedHeaders', `The header ${name} is not percent-encoded UTF-8.`)
-    event[attribute] = text
+    members.push(`${JSON.stringify(attribute)}:${JSON.stringify(text)}`)
   }
-  if (body.length > 0) {
-    if (contentType === undefined || contentType === '' || isJsonMediaType(contentType)) {
-      const parsed = parseJson(body)
-      if (parsed.kind === 'refused') return parsed
-      event['data'] = parsed.value
-    } else {
-      // Rejected with the event's own fault: data of this media type is not read.
-      event['datacontenttype'] = contentType
-    }
+  const isJson = contentType === undefined || contentType === '' || isJsonMediaType(contentType)
+  if (body.length > 0 && isJson) {
+    // Alone first: only a whole JSON value may become the value of a member.
+    const refusal = readJson(body, tape)
+    if (refusal !== null) return refusal
+    const head = `{${members.map((member) => `${member},`).join('')}"data":`
+    return readJson(Buffer.concat([Buffer.from(head), body, Buffer.from('}')]), tape)
   }
-  return { kind: 'events', events: [event] }
+  // Rejected with the event's own fault: data of another media type is not read.
+  if (body.length > 0) members.push(`"datacontenttype":${JSON.stringify(contentType)}`)
+  return readJson(Buffer.from(`{${members.join(',')}}`), tape)
 }
 
 /**

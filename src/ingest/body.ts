@@ -1,10 +1,12 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { readBinaryEvent } from './binary-mode.ts'
-import { parseJson } from './json.ts'
+import { ARRAY, END, type JsonTape, nextValue, STRIDE } from './json-tape.ts'
+import { readJson } from './json.ts'
 import { bodyTooLarge, type Refusal, refused } from './refusal.ts'
 
-export type Decoded = { readonly kind: 'events'; readonly events: readonly unknown[] } | Refusal
+/** The events on the tape: the first stands at `first`, the others behind it. */
+export type Decoded = { readonly kind: 'events'; readonly first: number; readonly count: number } | Refusal
 
 export type Unpacked = { readonly kind: 'bytes'; readonly bytes: Uint8Array } | Refusal
 
@@ -60,24 +62,28 @@ export function bodyMode(
   return media === 'application/json' ? 'objectOrArray' : null
 }
 
-/** The events of a body, parsed but not judged. `eventsMax` bounds a batch. */
+/** Puts the events of a body onto the tape, not yet judged. `eventsMax` bounds a batch. */
 export function decodeBody(
   mode: BodyMode,
   body: Uint8Array,
   contentType: string | undefined,
   headers: () => Readonly<Record<string, string>>,
   eventsMax: number,
+  tape: JsonTape,
 ): Decoded {
-  if (mode === 'binary') return readBinaryEvent(headers(), contentType, body)
-  const parsed = parseJson(body)
-  if (parsed.kind === 'refused') return parsed
-  const { value } = parsed
-  if (mode === 'single' || (mode === 'objectOrArray' && !Array.isArray(value))) {
-    return { kind: 'events', events: [value] }
+  const refusal =
+    mode === 'binary' ? readBinaryEvent(headers(), contentType, body, tape) : readJson(body, tape)
+  if (refusal !== null) return refusal
+  const { words } = tape
+  const isArray = words[0] === ARRAY
+  if (mode === 'single' || mode === 'binary' || (mode === 'objectOrArray' && !isArray)) {
+    return { kind: 'events', first: 0, count: 1 }
   }
-  if (!Array.isArray(value)) return refused('malformedBatch', 'A batch must be a JSON array of events.')
-  if (value.length > eventsMax) {
-    return refused('tooManyEvents', `A batch has at most ${eventsMax} events; this one has ${value.length}.`)
+  if (!isArray) return refused('malformedBatch', 'A batch must be a JSON array of events.')
+  let count = 0
+  for (let at = STRIDE; words[at] !== END; at = nextValue(words, at)) count++
+  if (count > eventsMax) {
+    return refused('tooManyEvents', `A batch has at most ${eventsMax} events; this one has ${count}.`)
   }
-  return { kind: 'events', events: value as readonly unknown[] }
+  return { kind: 'events', first: STRIDE, count }
 }

@@ -1,91 +1,198 @@
-import { EVENT_LIMITS, type RejectionCode } from './rejection.ts'
+import {
+  END,
+  isText,
+  type JsonTape,
+  nextValue,
+  NULL,
+  OBJECT,
+  PLAIN_TEXT,
+  STRIDE,
+  WIDE_TEXT,
+} from './json-tape.ts'
+import { isSameText, sameBytes } from './properties.ts'
+import { EVENT_LIMITS, RESERVED_SOURCE_PREFIX, type RejectionCode } from './rejection.ts'
 
-/** The attributes that matter here, checked but not yet placed in time. Filled by `readEnvelope`. */
+/**
+ * Where the attributes that matter here stand on the tape: index of the value, -1 where the event has none or has
+ * null. Filled by `readEnvelope`; texts are checked, the time is not yet placed.
+ */
 export interface Envelope {
-  id: string
-  source: string
-  type: string
-  subject: string
-  /** RFC 3339 text, not yet parsed; null where the event has none. */
-  time: string | null
-  /** The value of `data`: any JSON value; null where the event has none. */
-  data: unknown
+  id: number
+  source: number
+  type: number
+  subject: number
+  time: number
+  data: number
 }
 
 export function emptyEnvelope(): Envelope {
-  return { id: '', source: '', type: '', subject: '', time: null, data: null }
+  return { id: -1, source: -1, type: -1, subject: -1, time: -1, data: -1 }
 }
+
+const { attributesMax, idCharsMax, sourceCharsMax, subjectCharsMax, typeCharsMax } = EVENT_LIMITS
 
 const EXTENSION_NAME = /^[a-z0-9]+$/
 // C0, DEL and C1 controls, which CloudEvents forbids in strings. A control in an identity is a bug or an attack.
 const CONTROL = /\p{Cc}/u
 
+const NAMES = [
+  'id',
+  'source',
+  'type',
+  'subject',
+  'time',
+  'data',
+  'specversion',
+  'datacontenttype',
+  'data_base64',
+] as const
+const [ID, SOURCE, TYPE, SUBJECT, TIME, DATA, SPECVERSION, DATACONTENTTYPE, DATA_BASE64] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8,
+] as const
+const NAME_BYTES = NAMES.map((name) => Buffer.from(name))
+const EXTENSION = NAMES.length
+
+/** Values of the event being read, by name; and its extensions' keys. Only used within one call. */
+const found = new Int32Array(NAMES.length)
+const extensionKeys = new Int32Array(attributesMax)
+
 /**
- * Checks a CloudEvents 1.0 envelope as it comes out of JSON.parse and copies its attributes into `into`.
- * Null when it is good, else the first fault in the order of REJECTION_CODES. Optional attributes may be null.
+ * Checks the CloudEvents 1.0 envelope that begins at `at` and says where its attributes are. Null when it is good, else
+ * the first fault in the order of REJECTION_CODES. Optional attributes may be null.
  */
-export function readEnvelope(event: unknown, into: Envelope): RejectionCode | null {
-  into.id = ''
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) return 'notAnObject'
-  let id, source, type, subject, time, data, specversion, datacontenttype, dataBase64: unknown
+export function readEnvelope(tape: JsonTape, at: number, into: Envelope): RejectionCode | null {
+  const { words } = tape
+  into.id = -1
+  if (words[at] !== OBJECT) return 'notAnObject'
+  found.fill(-1)
+  let attributes = 0
+  let extensions = 0
+  let hasDuplicate = false
   let extensionsAreValid = true
-  for (const key in event) {
-    const value = (event as Record<string, unknown>)[key]
-    switch (key) {
-      case 'id':
-        id = value
-        break
-      case 'source':
-        source = value
-        break
-      case 'type':
-        type = value
-        break
-      case 'subject':
-        subject = value
-        break
-      case 'time':
-        time = value
-        break
-      case 'data':
-        data = value
-        break
-      case 'specversion':
-        specversion = value
-        break
-      case 'datacontenttype':
-        datacontenttype = value
-        break
-      case 'data_base64':
-        dataBase64 = value
-        break
-      default:
-        if (!EXTENSION_NAME.test(key)) extensionsAreValid = false
+  for (let keyAt = at + STRIDE; words[keyAt] !== END; keyAt = nextValue(words, keyAt + STRIDE)) {
+    const name = nameOf(tape, keyAt)
+    attributes++
+    if (name !== EXTENSION) {
+      if (found[name] !== -1) hasDuplicate = true
+      found[name] = keyAt + STRIDE
+    } else if (attributes <= attributesMax) {
+      if (!EXTENSION_NAME.test(tape.text(keyAt))) extensionsAreValid = false
+      for (let i = 0; i < extensions; i++) {
+        if (isSameText(tape, extensionKeys[i] as number, keyAt)) hasDuplicate = true
+      }
+      extensionKeys[extensions++] = keyAt
     }
   }
-  if (typeof id === 'string') into.id = id
+  // A null is as good as nothing.
+  for (let i = 0; i < NAMES.length; i++)
+    if (found[i] !== -1 && words[found[i] as number] === NULL) found[i] = -1
+  into.id = found[ID] as number
+  into.source = found[SOURCE] as number
+  into.type = found[TYPE] as number
+  into.subject = found[SUBJECT] as number
+  into.time = found[TIME] as number
+  into.data = found[DATA] as number
+  if (attributes > attributesMax) return 'tooManyAttributes'
+  if (hasDuplicate) return 'duplicateAttribute'
   if (!extensionsAreValid) return 'invalidExtension'
-  if (specversion !== '1.0') return 'unsupportedSpecVersion'
-  if (id === undefined || id === null || id === '') return 'missingId'
-  if (!isText(id, EVENT_LIMITS.idCharsMax)) return 'invalidId'
-  if (source === undefined || source === null || source === '') return 'missingSource'
-  if (!isSource(source)) return 'invalidSource'
-  if (type === undefined || type === null || type === '') return 'missingType'
-  if (!isText(type, EVENT_LIMITS.typeCharsMax) || type.startsWith('__')) return 'invalidType'
-  if (subject === undefined || subject === null || subject === '') return 'missingSubject'
-  if (!isText(subject, EVENT_LIMITS.subjectCharsMax)) return 'invalidSubject'
-  if (time === undefined || time === null) into.time = null
-  else if (typeof time === 'string') into.time = time
-  else return 'invalidTime'
-  into.data = data ?? null
-  into.source = source
-  into.type = type
-  into.subject = subject
-  if (dataBase64 !== undefined && dataBase64 !== null) return 'unsupportedData'
-  if (datacontenttype !== undefined && datacontenttype !== null && !isJsonMediaType(datacontenttype)) {
-    return 'unsupportedData'
+  if (!holds(tape, found[SPECVERSION] as number, SPEC_VERSION)) return 'unsupportedSpecVersion'
+  if (isMissing(tape, into.id)) return 'missingId'
+  if (!isCleanText(tape, into.id, idCharsMax)) return 'invalidId'
+  if (isMissing(tape, into.source)) return 'missingSource'
+  if (!isSource(tape, into.source)) return 'invalidSource'
+  if (isMissing(tape, into.type)) return 'missingType'
+  if (!isCleanText(tape, into.type, typeCharsMax) || isReservedType(tape, into.type)) return 'invalidType'
+  if (isMissing(tape, into.subject)) return 'missingSubject'
+  if (!isCleanText(tape, into.subject, subjectCharsMax)) return 'invalidSubject'
+  if (found[DATA_BASE64] !== -1) return 'unsupportedData'
+  const mediaType = found[DATACONTENTTYPE] as number
+  if (mediaType !== -1 && !holds(tape, mediaType, JSON_MEDIA_TYPE)) {
+    if (!isText(words[mediaType]) || !isJsonMediaType(tape.text(mediaType))) return 'unsupportedData'
   }
+  if (into.data !== -1 && words[into.data] !== OBJECT) return 'unsupportedData'
+  if (into.time !== -1 && !isText(words[into.time])) return 'invalidTime'
   return null
+}
+
+const SPEC_VERSION = Buffer.from('1.0')
+const JSON_MEDIA_TYPE = Buffer.from('application/json')
+
+/** Which attribute a key names: an index of NAMES, or EXTENSION. */
+function nameOf(tape: JsonTape, keyAt: number): number {
+  const { words, bytes } = tape
+  if (words[keyAt] !== PLAIN_TEXT) {
+    const index = (NAMES as readonly string[]).indexOf(tape.text(keyAt))
+    return index < 0 ? EXTENSION : index
+  }
+  const start = words[keyAt + 1] as number
+  const length = (words[keyAt + 2] as number) - start
+  const name = candidate(length, bytes[start] as number, bytes[start + 1] as number)
+  return name !== EXTENSION && sameBytes(bytes, start, NAME_BYTES[name] as Buffer, 0, length)
+    ? name
+    : EXTENSION
+}
+
+/** The only name of this length that begins with these bytes. */
+function candidate(length: number, first: number, second: number): number {
+  switch (length) {
+    case 2:
+      return ID
+    case 4:
+      return first === 0x64 ? DATA : second === 0x79 ? TYPE : TIME
+    case 6:
+      return SOURCE
+    case 7:
+      return SUBJECT
+    case 11:
+      return first === 0x73 ? SPECVERSION : DATA_BASE64
+    case 15:
+      return DATACONTENTTYPE
+    default:
+      return EXTENSION
+  }
+}
+
+function holds(tape: JsonTape, at: number, text: Uint8Array): boolean {
+  if (at === -1) return false
+  const { words, bytes } = tape
+  if (words[at] !== PLAIN_TEXT) return isText(words[at]) && tape.text(at) === String.fromCharCode(...text)
+  const start = words[at + 1] as number
+  return (words[at + 2] as number) - start === text.length && sameBytes(bytes, start, text, 0, text.length)
+}
+
+function isMissing(tape: JsonTape, at: number): boolean {
+  return at === -1 || (isText(tape.words[at]) && tape.words[at + 1] === tape.words[at + 2])
+}
+
+function isCleanText(tape: JsonTape, at: number, charsMax: number): boolean {
+  const kind = tape.words[at]
+  if (kind === PLAIN_TEXT) return (tape.words[at + 2] as number) - (tape.words[at + 1] as number) <= charsMax
+  if (!isText(kind)) return false
+  const text = tape.text(at)
+  return text.length <= charsMax && !CONTROL.test(text)
+}
+
+/** Types that begin with two underscores are ours. */
+function isReservedType(tape: JsonTape, at: number): boolean {
+  const { words, bytes } = tape
+  if (words[at] === PLAIN_TEXT || words[at] === WIDE_TEXT) {
+    const start = words[at + 1] as number
+    return bytes[start] === 0x5f && bytes[start + 1] === 0x5f
+  }
+  return tape.text(at).startsWith('__')
+}
+
+/** The source of the event before: batches nearly always come from one. */
+let lastGoodSource = Buffer.from('/')
+
+function isSource(tape: JsonTape, at: number): boolean {
+  if (holds(tape, at, lastGoodSource)) return true
+  if (!isText(tape.words[at])) return false
+  const text = tape.text(at)
+  if (text.length > sourceCharsMax || !isUriReference(text) || text.startsWith(RESERVED_SOURCE_PREFIX))
+    return false
+  lastGoodSource = Buffer.from(text)
+  return true
 }
 
 /** Whether a media type says JSON: `application/json`, `text/json`, `application/vnd.x+json`, with or without parameters. */
@@ -94,10 +201,6 @@ export function isJsonMediaType(value: unknown): boolean {
     typeof value === 'string' &&
     (value === 'application/json' || /^\s*[\w.+-]+\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(value))
   )
-}
-
-function isText(value: unknown, charsMax: number): value is string {
-  return typeof value === 'string' && value.length <= charsMax && !CONTROL.test(value)
 }
 
 const PCHAR = `(?:[\\w.~!$&'()*+,;=:@-]|%[\\da-f]{2})`
@@ -109,17 +212,6 @@ const URI_REFERENCE = new RegExp(
 )
 const COLON_IN_FIRST_SEGMENT = /^[^/?#]*:/
 const SCHEME = /^[a-z][a-z\d+.-]*:/i
-
-/** The source of the event before: batches nearly always come from one. */
-let lastGoodSource = '/'
-
-function isSource(value: unknown): value is string {
-  if (value === lastGoodSource) return true
-  if (typeof value !== 'string' || value.length > EVENT_LIMITS.sourceCharsMax || !isUriReference(value))
-    return false
-  lastGoodSource = value
-  return true
-}
 
 export function isUriReference(text: string): boolean {
   return URI_REFERENCE.test(text) && (!COLON_IN_FIRST_SEGMENT.test(text) || SCHEME.test(text))

@@ -1,21 +1,24 @@
 import { type Instant, parseInstant } from '../time/instant.ts'
+import { type JsonTape, PLAIN_TEXT } from './json-tape.ts'
 
 const ZERO = 48
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 
 /**
- * The same as `parseInstant`, with a quick way for the form that nearly every client sends:
+ * The instant of the text at `at` on the tape: the same as `parseInstant`, with a quick way for the form that nearly every client sends:
  * `2026-03-01T12:00:00Z` and `2026-03-01T12:00:00.123Z`. Null when it is not RFC 3339.
  */
-export function parseEventTime(text: string): Instant | null {
-  const length = text.length
-  if ((length === 20 || length === 24) && text.charCodeAt(length - 1) === 90) {
-    const year = two(text, 0) * 100 + two(text, 2)
-    const month = two(text, 5)
-    const day = two(text, 8)
-    const hour = two(text, 11)
-    const minute = two(text, 14)
-    const second = two(text, 17)
+export function parseEventTime(tape: JsonTape, at: number): Instant | null {
+  const { words, bytes } = tape
+  const start = words[at + 1] as number
+  const length = (words[at + 2] as number) - start
+  if (words[at] === PLAIN_TEXT && (length === 20 || length === 24) && bytes[start + length - 1] === 90) {
+    const year = two(bytes, start) * 100 + two(bytes, start + 2)
+    const month = two(bytes, start + 5)
+    const day = two(bytes, start + 8)
+    const hour = two(bytes, start + 11)
+    const minute = two(bytes, start + 14)
+    const second = two(bytes, start + 17)
     let millis = 0
     let plain =
       year >= 1970 && // a negative part makes this, or a comparison below, false
@@ -29,15 +32,15 @@ export function parseEventTime(text: string): Instant | null {
       minute <= 59 &&
       second >= 0 &&
       second <= 59 &&
-      text.charCodeAt(4) === 45 &&
-      text.charCodeAt(7) === 45 &&
-      text.charCodeAt(10) === 84 &&
-      text.charCodeAt(13) === 58 &&
-      text.charCodeAt(16) === 58
+      bytes[start + 4] === 45 &&
+      bytes[start + 7] === 45 &&
+      bytes[start + 10] === 84 &&
+      bytes[start + 13] === 58 &&
+      bytes[start + 16] === 58
     if (length === 24) {
-      const tenths = text.charCodeAt(20) - ZERO
-      const hundredths = two(text, 21)
-      plain &&= text.charCodeAt(19) === 46 && tenths >= 0 && tenths <= 9 && hundredths >= 0
+      const tenths = (bytes[start + 20] as number) - ZERO
+      const hundredths = two(bytes, start + 21)
+      plain &&= bytes[start + 19] === 46 && tenths >= 0 && tenths <= 9 && hundredths >= 0
       millis = tenths * 100 + hundredths
     }
     if (plain) {
@@ -49,12 +52,12 @@ export function parseEventTime(text: string): Instant | null {
       return (days * 86_400_000 + hour * 3_600_000 + minute * 60_000 + second * 1000 + millis) as Instant
     }
   }
-  return parseInstant(text)
+  return parseInstant(tape.text(at))
 }
 
 /** Two digits as a number; far below zero when one of them is none. */
-function two(text: string, at: number): number {
-  const tens = text.charCodeAt(at) - ZERO
-  const units = text.charCodeAt(at + 1) - ZERO
+function two(bytes: Uint8Array, at: number): number {
+  const tens = (bytes[at] as number) - ZERO
+  const units = (bytes[at + 1] as number) - ZERO
   return tens >= 0 && tens <= 9 && units >= 0 && units <= 9 ? tens * 10 + units : -10_000
 }

@@ -7,9 +7,11 @@ import { type BodyMode, bodyMode, decodeBody, unpackBody } from './body.ts'
 import { ATTRIBUTE_HEADER_PREFIX } from './binary-mode.ts'
 import { DuplicateWindow } from './duplicate-window.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { createJudge, emptyTally, receiptOf, type Tally } from './judge.ts'
-import type { IngestConfig, IngestDirectory, IngestMetrics } from './ports.ts'
+import { JsonTape, nextValue } from './json-tape.ts'
+import { createJudge } from './judge.ts'
+import type { EventSchemas, IngestConfig, IngestDirectory, IngestMetrics } from './ports.ts'
 import { bodyTooLarge, type Refusal, refused } from './refusal.ts'
+import { emptyTally, receiptOf, type Tally } from './tally.ts'
 
 export interface IngestRequest {
   /** Of the caller's key; nothing in the request can say another. */
@@ -35,6 +37,8 @@ export interface Ingest {
 export interface IngestDeps {
   readonly log: Pick<EventLog, 'append'>
   readonly directory: IngestDirectory
+  /** Absent: no event type has a schema. */
+  readonly schemas?: EventSchemas
   /** The system's clock: when events arrived, and "now" of customers without a test clock. */
   readonly clock: Clock
   readonly metrics: IngestMetrics
@@ -43,6 +47,7 @@ export interface IngestDeps {
   readonly onFault?: (reason: unknown) => void
 }
 
+const NO_SCHEMAS: EventSchemas = { of: () => null }
 const DUPLICATE_WINDOW_BYTES = 67_108_864
 const RETRY_OVERLOADED_SECONDS = 1
 const RETRY_LOG_SECONDS = 2
@@ -82,7 +87,10 @@ export function createIngest(deps: IngestDeps): Ingest {
       deps.onFault?.(reason)
     },
   })
-  const judge = createJudge({ directory, window, commit, partitions: EVENT_PARTITIONS })
+  /** One for all: from reading a body onto it to the last of its events nothing else runs. */
+  const tape = new JsonTape()
+  const schemas = deps.schemas ?? NO_SCHEMAS
+  const judge = createJudge({ tape, directory, schemas, window, commit, partitions: EVENT_PARTITIONS })
   let bytesPending = 0
   let requestsPending = 0
   let whenIdle: (() => void) | null = null
@@ -127,20 +135,21 @@ export function createIngest(deps: IngestDeps): Ingest {
       if (unpacked.kind === 'refused') return refuse(unpacked)
       body = unpacked.bytes
     }
-    const decoded = decodeBody(mode, body, request.contentType, request.headers, requestEventsMax)
+    const decoded = decodeBody(mode, body, request.contentType, request.headers, requestEventsMax, tape)
     if (decoded.kind === 'refused') return refuse(decoded)
-    const { events } = decoded
+    const { first, count } = decoded
+    const { words } = tape
     const { tenant } = request
     const tally = emptyTally(tenant, clock.now(), directory.hasTestClocks(tenant), request.receipts)
     if (request.atomic) {
-      for (let i = 0; i < events.length; i++) judge.check(events[i], i, tally)
+      for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) judge.check(at, i, tally)
       if (tally.rejected.length > 0) {
         noteRejections(tally)
-        return refuse(batchRejected(tally, events.length))
+        return refuse(batchRejected(tally, count))
       }
     }
     // From here to the last event nothing else runs: a group is never appended with half an event in it.
-    for (let i = 0; i < events.length; i++) judge.take(events[i], i, tally)
+    for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) judge.take(at, i, tally)
     noteRejections(tally)
     return settle(tally)
   }

@@ -1,14 +1,13 @@
 import { isUtf8 } from 'node:buffer'
+import { type JsonTape, NESTING_MAX } from './json-tape.ts'
 import { type Refusal, refused } from './refusal.ts'
 
-/** Parses a body that must be JSON in UTF-8; bytes that are not UTF-8 are refused, never replaced. */
-export function parseJson(body: Uint8Array): { readonly kind: 'json'; readonly value: unknown } | Refusal {
+/** Reads a body that must be JSON in UTF-8 onto the tape; bytes that are not UTF-8 are refused, never replaced. */
+export function readJson(body: Uint8Array, tape: JsonTape): Refusal | null {
   if (!isUtf8(body)) return refused('malformedJson', 'The body is not valid UTF-8.')
-  try {
-    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
-    return { kind: 'json', value: JSON.parse(text) as unknown }
-  } catch (error) {
-    // The parser quotes what it met; a client's data has no place in long error texts.
-    return refused('malformedJson', `The body is not JSON: ${(error as Error).message.slice(0, 200)}.`)
-  }
+  const fault = tape.read(body)
+  if (fault === null) return null
+  return fault.isTooDeep
+    ? refused('tooDeeplyNested', `The body is nested deeper than ${NESTING_MAX} levels at byte ${fault.at}.`)
+    : refused('malformedJson', `The body is not JSON: see byte ${fault.at} of ${body.length}.`)
 }

@@ -1,154 +1,149 @@
-import type { SubjectId, TenantId } from '../id/ids.ts'
+import type { SubjectId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
 import { PackEncoder } from '../usage/pack-encoder.ts'
-import { identityHash, partitionOfHash } from '../usage/partition.ts'
-import type { Receipt, Rejection } from './answer.ts'
+import { IdentityHasher, partitionOfHash } from '../usage/partition.ts'
+import type { SchemaFault } from './answer.ts'
 import type { DuplicateWindow, FirstCopy } from './duplicate-window.ts'
 import { emptyEnvelope, readEnvelope } from './envelope.ts'
 import { parseEventTime } from './event-time.ts'
-import type { Group, GroupCommit } from './group-commit.ts'
+import { plainValue } from './exact-json.ts'
+import type { GroupCommit } from './group-commit.ts'
+import { ESCAPED_TEXT, isText, type JsonTape } from './json-tape.ts'
 import { Pack } from './pack.ts'
-import type { IngestDirectory } from './ports.ts'
-import { encodeProperties } from './properties.ts'
+import type { EventSchemas, IngestDirectory } from './ports.ts'
+import { encodeProperties, isSameText } from './properties.ts'
 import { EVENT_LIMITS, REJECTION_DETAILS, type RejectionCode } from './rejection.ts'
-
-/** What is known of a request while its events are judged. */
-export interface Tally {
-  readonly tenant: TenantId
-  /** The clock's reading that judges the events of customers who live by it. */
-  readonly now: Instant
-  readonly hasTestClocks: boolean
-  accepted: number
-  duplicates: number
-  conflicts: number
-  unknownMeter: number
-  unknownSubject: number
-  readonly rejected: Rejection[]
-  /** Null where receipts were not asked for. */
-  readonly places: Place[] | null
-  /** What must be durable before the request is answered: groups, and their partitions as bits. */
-  readonly awaited: { readonly group: Group; partitions: number }[]
-}
-
-/** Where an event stands; the pack's offset is known once it is durable. */
-export interface Place {
-  readonly id: string
-  readonly pack: Pack
-  readonly index: number
-}
-
-export function emptyTally(tenant: TenantId, now: Instant, hasTestClocks: boolean, receipts: boolean): Tally {
-  return {
-    tenant,
-    now,
-    hasTestClocks,
-    accepted: 0,
-    duplicates: 0,
-    conflicts: 0,
-    unknownMeter: 0,
-    unknownSubject: 0,
-    rejected: [],
-    places: receipts ? [] : null,
-    awaited: [],
-  }
-}
-
-export function receiptOf({ id, pack, index }: Place): Receipt {
-  return { id, partition: pack.partition, offset: pack.offset, index }
-}
+import { awaitPack, type Tally } from './tally.ts'
 
 export interface Judge {
-  /** Judges one event and writes an accepted one into the open pack of its partition. */
-  take(event: unknown, index: number, tally: Tally): void
+  /** Judges the event at `at` on the tape and writes an accepted one into the open pack of its partition. */
+  take(at: number, index: number, tally: Tally): void
   /** Judges without taking anything: only `tally.rejected` is filled. */
-  check(event: unknown, index: number, tally: Tally): void
+  check(at: number, index: number, tally: Tally): void
 }
 
 export interface JudgeDeps {
+  readonly tape: JsonTape
   readonly directory: IngestDirectory
+  readonly schemas: EventSchemas
   readonly window: DuplicateWindow
   readonly commit: GroupCommit
   readonly partitions: number
 }
 
-const { eventBytesMax, acceptPastMs, acceptAheadMs } = EVENT_LIMITS
+const { eventBytesMax, acceptPastMs, acceptAheadMs, timeMsMax } = EVENT_LIMITS
+
+/** Whether the event's own time lies in the accept window, or would have to. */
+type Placing = { at: Instant; outside: 'tooOld' | 'inFuture' | null }
 
 /**
- * Judges events in the order of REJECTION_CODES. An identity that is known skips the accept window: an event that was
- * accepted once and is sent again later is a duplicate, not too old.
+ * Judges events in the order of REJECTION_CODES. A copy of a known event, the same in every byte, is a duplicate even
+ * when it comes too late for the accept window or a schema has changed since; another content under its identity is
+ * judged like any event, because it will be kept.
  */
-export function createJudge({ directory, window, commit, partitions }: JudgeDeps): Judge {
+export function createJudge(deps: JudgeDeps): Judge {
+  const { tape, directory, schemas, window, commit, partitions } = deps
   const envelope = emptyEnvelope()
+  const placing: Placing = { at: 0 as Instant, outside: null }
+  const hasher = new IdentityHasher()
   const dryPack = new Pack(0, new PackEncoder())
-  let lastType = ''
-  let lastTypeTenant = ''
-  let lastTypeIsMetered = false
+  let schemaFaults: readonly SchemaFault[] = []
 
-  /** Reads the envelope and begins the event in the pack; null when good. */
   function reject(code: RejectionCode, index: number, tally: Tally): void {
-    const id = envelope.id === '' ? null : envelope.id.slice(0, EVENT_LIMITS.idCharsMax).toWellFormed()
-    tally.rejected.push({ index, id, code, detail: REJECTION_DETAILS[code] })
+    const isReadable = envelope.id !== -1 && isText(tape.words[envelope.id])
+    const id = isReadable ? tape.text(envelope.id).slice(0, EVENT_LIMITS.idCharsMax).toWellFormed() : ''
+    const errors = code === 'schemaMismatch' ? { errors: schemaFaults } : {}
+    tally.rejected.push({
+      index,
+      id: id === '' ? null : id,
+      code,
+      detail: REJECTION_DETAILS[code],
+      ...errors,
+    })
   }
 
-  /** The event's time; or why it has none that is acceptable. */
-  function placeInTime(tally: Tally, isKnown: boolean): Instant | RejectionCode {
-    const time = envelope.time
-    const parsed = time === null ? null : parseEventTime(time)
-    if (time !== null && parsed === null) return 'invalidTime'
+  function write(encoder: PackEncoder, at: number): void {
+    const { words } = tape
+    if (words[at] === ESCAPED_TEXT) encoder.text(tape.text(at))
+    else encoder.textBytes(tape.bytes, words[at + 1] as number, words[at + 2] as number)
+  }
+
+  function addToHash(at: number): void {
+    const { words } = tape
+    if (words[at] === ESCAPED_TEXT) hasher.addText(tape.text(at))
+    else hasher.addBytes(tape.bytes, words[at + 1] as number, words[at + 2] as number)
+  }
+
+  function hashIdentity(tally: Tally): number {
+    hasher.begin(tally.tenant)
+    addToHash(envelope.source)
+    addToHash(envelope.id)
+    return hasher.hash()
+  }
+
+  /** Reads the event's time into `placing`. */
+  function placeInTime(tally: Tally): RejectionCode | null {
     const now = tally.hasTestClocks
-      ? directory.nowFor(tally.tenant, envelope.subject as SubjectId)
+      ? directory.nowFor(tally.tenant, tape.text(envelope.subject) as SubjectId)
       : tally.now
-    if (parsed === null) return now
-    if (isKnown) return parsed
-    if (parsed < now - acceptPastMs) return 'tooOld'
-    if (parsed > now + acceptAheadMs) return 'inFuture'
-    return parsed
-  }
-
-  /** Everything behind the identity. Leaves the event ended in the encoder, or says why it is to be dropped. */
-  function encodeRest(encoder: PackEncoder, tally: Tally, isKnown: boolean): RejectionCode | null {
-    const time = placeInTime(tally, isKnown)
-    if (typeof time === 'string') return time
-    encoder.describeEvent(envelope.type, envelope.subject, time)
-    const fault = encodeProperties(envelope.data, encoder)
-    if (fault !== null) return fault
-    if (!encoder.isWellFormed) return 'invalidText'
-    if (encoder.position - encoder.eventStart > eventBytesMax) return 'eventTooLarge'
+    const at = envelope.time === -1 ? now : parseEventTime(tape, envelope.time)
+    if (at === null || at < 0 || at > timeMsMax) return 'invalidTime'
+    placing.at = at
+    placing.outside = at < now - acceptPastMs ? 'tooOld' : at > now + acceptAheadMs ? 'inFuture' : null
     return null
   }
 
-  function awaitPack(pack: Pack, group: Group | undefined, tally: Tally): void {
-    if (group === undefined) return // settled: whoever still finds the pack in the window finds it durable
-    const bit = 1 << pack.partition
-    const last = tally.awaited.at(-1)
-    const entry = last?.group === group ? last : tally.awaited.find((one) => one.group === group)
-    if (entry === undefined) tally.awaited.push({ group, partitions: bit })
-    else entry.partitions |= bit
+  /** Begins the event and writes its identity; returns where that ends. */
+  function encodeIdentity(encoder: PackEncoder, tally: Tally): number {
+    encoder.begin()
+    encoder.text(tally.tenant)
+    write(encoder, envelope.source)
+    write(encoder, envelope.id)
+    return encoder.position
   }
 
-  function noteAccepted(tally: Tally): void {
-    tally.accepted++
-    if (!directory.knows(tally.tenant, envelope.subject as SubjectId)) tally.unknownSubject++
-    if (envelope.type !== lastType || tally.tenant !== lastTypeTenant) {
-      lastType = envelope.type
-      lastTypeTenant = tally.tenant
-      lastTypeIsMetered = directory.isMetered(tally.tenant, envelope.type)
-    }
-    if (!lastTypeIsMetered) tally.unknownMeter++
+  /** Everything behind the identity, to the end of the event; a fault leaves it to be dropped. */
+  function encodeRest(encoder: PackEncoder, tally: Tally, isKnown: boolean): RejectionCode | null {
+    const timeFault = placeInTime(tally)
+    if (timeFault !== null) return timeFault
+    if (placing.outside !== null && !isKnown) return placing.outside
+    write(encoder, envelope.type)
+    write(encoder, envelope.subject)
+    encoder.time(placing.at)
+    const fault = encodeProperties(tape, envelope.data, encoder)
+    if (fault !== null) return fault
+    if (!encoder.isWellFormed) return 'invalidText'
+    return encoder.position - encoder.eventStart > eventBytesMax ? 'eventTooLarge' : null
   }
 
-  function take(event: unknown, index: number, tally: Tally): void {
-    const envelopeFault = readEnvelope(event, envelope)
+  function lookUpType(tally: Tally): void {
+    const { type } = tally
+    if (type.at !== -1 && isSameText(tape, type.at, envelope.type)) return
+    const name = tape.text(envelope.type)
+    type.at = envelope.type
+    type.isMetered = directory.isMetered(tally.tenant, name)
+    type.schema = schemas.of(tally.tenant, name)
+  }
+
+  function checkSchema(tally: Tally): RejectionCode | null {
+    const { schema } = tally.type
+    if (schema === null) return null
+    schemaFaults = schema.faultsOf(envelope.data === -1 ? undefined : plainValue(tape, envelope.data))
+    return schemaFaults.length === 0 ? null : 'schemaMismatch'
+  }
+
+  function take(at: number, index: number, tally: Tally): void {
+    const envelopeFault = readEnvelope(tape, at, envelope)
     if (envelopeFault !== null) {
       reject(envelopeFault, index, tally)
       return
     }
-    const hash = identityHash(tally.tenant, envelope.source, envelope.id)
+    const hash = hashIdentity(tally)
     const pack = commit.openPack(partitionOfHash(hash, partitions))
     const { encoder } = pack
-    encoder.beginEvent(tally.tenant, envelope.source, envelope.id)
-    const identityEnd = encoder.position
+    const identityEnd = encodeIdentity(encoder, tally)
     const first = window.find(hash, encoder.bytes, encoder.eventStart, identityEnd)
+    lookUpType(tally)
     const fault = encodeRest(encoder, tally, first !== null)
     if (fault !== null) {
       encoder.dropEvent()
@@ -156,23 +151,27 @@ export function createJudge({ directory, window, commit, partitions }: JudgeDeps
       return
     }
     encoder.endEvent()
+    const isCopy = first !== null && sameContent(first, encoder, identityEnd, envelope.time === -1)
+    const lateFault = isCopy ? null : (placing.outside ?? checkSchema(tally))
+    if (lateFault !== null) {
+      encoder.takeBackEvent()
+      reject(lateFault, index, tally)
+      return
+    }
     if (first === null) {
-      window.remember(
-        hash,
-        pack,
-        encoder.eventStart,
-        encoder.count - 1,
-        encoder.position - encoder.eventStart,
-      )
-      noteAccepted(tally)
+      const length = encoder.position - encoder.eventStart
+      window.remember(hash, pack, encoder.eventStart, encoder.count - 1, length)
+      tally.accepted++
+      if (!directory.knows(tally.tenant, tape.text(envelope.subject) as SubjectId)) tally.unknownSubject++
+      if (!tally.type.isMetered) tally.unknownMeter++
       awaitPack(pack, commit.openGroup(), tally)
-      tally.places?.push({ id: envelope.id, pack, index: encoder.count - 1 })
+      tally.places?.push({ id: tape.text(envelope.id), pack, index: encoder.count - 1 })
       return
     }
     tally.duplicates++
-    tally.places?.push({ id: envelope.id, pack: first.pack, index: first.index })
+    tally.places?.push({ id: tape.text(envelope.id), pack: first.pack, index: first.index })
     awaitPack(first.pack, commit.groupOf(first.pack), tally)
-    if (sameContent(first, encoder, identityEnd, envelope.time === null)) encoder.takeBackEvent()
+    if (isCopy) encoder.takeBackEvent()
     else {
       // Another content under a known identity: kept on the log, where trace and reconciliation find the conflict.
       tally.conflicts++
@@ -180,18 +179,23 @@ export function createJudge({ directory, window, commit, partitions }: JudgeDeps
     }
   }
 
-  function check(event: unknown, index: number, tally: Tally): void {
-    const envelopeFault = readEnvelope(event, envelope)
+  function check(at: number, index: number, tally: Tally): void {
+    const envelopeFault = readEnvelope(tape, at, envelope)
     if (envelopeFault !== null) {
       reject(envelopeFault, index, tally)
       return
     }
     const { encoder } = dryPack
     encoder.reset()
-    encoder.beginEvent(tally.tenant, envelope.source, envelope.id)
-    const hash = identityHash(tally.tenant, envelope.source, envelope.id)
-    const isKnown = window.find(hash, encoder.bytes, encoder.eventStart, encoder.position) !== null
-    const fault = encodeRest(encoder, tally, isKnown)
+    const identityEnd = encodeIdentity(encoder, tally)
+    const first = window.find(hashIdentity(tally), encoder.bytes, encoder.eventStart, identityEnd)
+    lookUpType(tally)
+    let fault = encodeRest(encoder, tally, first !== null)
+    if (fault === null) {
+      encoder.endEvent()
+      const isCopy = first !== null && sameContent(first, encoder, identityEnd, envelope.time === -1)
+      if (!isCopy) fault = placing.outside ?? checkSchema(tally)
+    }
     if (fault !== null) reject(fault, index, tally)
   }
 

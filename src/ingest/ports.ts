@@ -1,6 +1,6 @@
 import type { SubjectId, TenantId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
-import type { RefusalCode, UnavailableCode } from './answer.ts'
+import type { RefusalCode, SchemaFault, UnavailableCode } from './answer.ts'
 import type { RejectionCode } from './rejection.ts'
 
 /** What the stage asks of the control plane's state; `directory.ts` keeps it in memory. */
@@ -13,6 +13,16 @@ export interface IngestDirectory {
   knows(tenant: TenantId, subject: SubjectId): boolean
   /** Whether a meter of the tenant counts events of the type. */
   isMetered(tenant: TenantId, type: string): boolean
+}
+
+/** What `data` of an event type must look like, where a tenant has said so. */
+export interface EventSchemas {
+  of(tenant: TenantId, type: string): EventSchema | null
+}
+
+export interface EventSchema {
+  /** What is wrong with the value of `data`, as JSON.parse gives it; empty when it is good. */
+  faultsOf(data: unknown): readonly SchemaFault[]
 }
 
 export interface IngestMetrics {

@@ -1,143 +1,228 @@
 import type { PackEncoder } from '../usage/pack-encoder.ts'
+import {
+  ARRAY,
+  END,
+  ESCAPED_TEXT,
+  FALSE,
+  type JsonTape,
+  NULL,
+  nextValue,
+  NUMBER,
+  OBJECT,
+  PLAIN_NUMBER,
+  PLAIN_TEXT,
+  STRIDE,
+  TRUE,
+  WIDE_TEXT,
+} from './json-tape.ts'
 import { exactNumberText } from './number-text.ts'
-import { EVENT_LIMITS, type RejectionCode } from './rejection.ts'
+import { EVENT_LIMITS, firstInOrder, type RejectionCode } from './rejection.ts'
 
 const { depthMax, pathCharsMax, propertiesMax, valueCharsMax } = EVENT_LIMITS
+
+// A control character in a path would end up in column names of exports and in logs.
+const CONTROL = /\p{Cc}/u
+const FORBIDDEN = ['__proto__', 'constructor', 'prototype']
+const FORBIDDEN_BYTES = FORBIDDEN.map((key) => Buffer.from(key))
+
+/** State of the one walk that can be under way. */
+let keyCount = 0
+let hasDottedKey = false
+let fault: RejectionCode | null = null
+/** The keys of the objects that are open, by their place on the tape. */
+const openKeys = new Int32Array(propertiesMax + 1)
+
+function note(code: RejectionCode): void {
+  fault = fault === null ? code : firstInOrder(fault, code)
+}
 
 /**
  * Writes `data` flat into the event that is being encoded: nested objects as dotted paths, numbers as exact plain
  * decimal text, booleans as `true`/`false`, arrays as their JSON text; null members are left out.
- * Returns the first fault met; the caller then drops the event.
+ * Returns the first of its faults in the order of REJECTION_CODES; the caller then drops the event.
+ * @param at the object of `data` on the tape; -1 where the event has none
  */
-export function encodeProperties(data: unknown, into: PackEncoder): RejectionCode | null {
-  if (data === null) return null
-  if (typeof data !== 'object' || Array.isArray(data)) return 'unsupportedData'
-  beginWalk()
-  const fault = encodeObject(data as JsonObject, '', 1, into)
-  return fault ?? (walk.dotted && hasAmbiguousPath(data as JsonObject) ? 'ambiguousKey' : null)
-}
-
-type JsonObject = Readonly<Record<string, unknown>>
-
-/** State of the one walk that can be under way. */
-const walk = { keys: 0, dotted: false }
-
-function beginWalk(): void {
-  walk.keys = 0
-  walk.dotted = false
+export function encodeProperties(tape: JsonTape, at: number, into: PackEncoder): RejectionCode | null {
+  if (at < 0) return null
+  keyCount = 0
+  hasDottedKey = false
+  fault = null
+  encodeObject(tape, at, '', 1, 0, into)
+  if (hasDottedKey && fault === null && hasAmbiguousPath(tape, at)) note('ambiguousKey')
+  return fault
 }
 
 function encodeObject(
-  object: JsonObject,
+  tape: JsonTape,
+  at: number,
   prefix: string,
   depth: number,
+  keysBelow: number,
   into: PackEncoder,
-): RejectionCode | null {
-  for (const key in object) {
-    const keyFault = judgeKey(key)
-    if (keyFault !== null) return keyFault
-    if (++walk.keys > propertiesMax) return 'tooManyProperties'
-    const value = object[key]
-    const path = prefix === '' ? key : `${prefix}.${key}`
-    if (path.length > pathCharsMax) return 'invalidKey'
-    switch (typeof value) {
-      case 'string':
-        if (value.length > valueCharsMax) return 'valueTooLong'
-        into.property(path, value)
-        break
-      case 'number': {
-        const text = exactNumberText(value)
-        if (text === null) return 'unsafeNumber'
-        into.property(path, text)
-        break
-      }
-      case 'boolean':
-        into.property(path, value ? 'true' : 'false')
-        break
-      default: {
-        if (value === null || value === undefined) break
-        if (Array.isArray(value)) {
-          const fault = judgeArray(value, depth + 1)
-          if (fault !== null) return fault
-          const text = JSON.stringify(value)
-          if (text.length > valueCharsMax) return 'valueTooLong'
-          into.property(path, text)
-          break
+): void {
+  const { words, bytes } = tape
+  let keys = keysBelow
+  for (let keyAt = at + STRIDE; words[keyAt] !== END;) {
+    const valueAt = keyAt + STRIDE
+    judgeKey(tape, keyAt, keysBelow, keys)
+    if (keyCount <= propertiesMax) openKeys[keys++] = keyAt
+    const kind = words[valueAt] as number
+    const start = words[valueAt + 1] as number
+    const end = words[valueAt + 2] as number
+    switch (kind) {
+      case PLAIN_TEXT:
+      case WIDE_TEXT:
+        if (end - start > valueCharsMax && (kind === PLAIN_TEXT || tape.text(valueAt).length > valueCharsMax))
+          note('valueTooLong')
+        else {
+          writePath(tape, keyAt, prefix, into)
+          into.textBytes(bytes, start, end)
         }
-        if (depth >= depthMax) return 'tooDeep'
-        const fault = encodeObject(value as JsonObject, path, depth + 1, into)
-        if (fault !== null) return fault
+        break
+      case PLAIN_NUMBER:
+      case TRUE:
+      case FALSE:
+        writePath(tape, keyAt, prefix, into)
+        into.textBytes(bytes, start, end)
+        break
+      case NULL:
+        break
+      case OBJECT: {
+        if (depth >= depthMax) note('tooDeep')
+        // A path that is too long has been noted; it must not grow with the nesting.
+        const path = pathOf(tape, keyAt, prefix)
+        encodeObject(tape, valueAt, path.length > pathCharsMax ? '' : path, depth + 1, keys, into)
+        if (path.length > pathCharsMax) note('invalidKey')
+        break
+      }
+      default: {
+        const text =
+          kind === ESCAPED_TEXT
+            ? tape.text(valueAt)
+            : kind === NUMBER
+              ? numberText(tape, valueAt)
+              : arrayText(tape, valueAt, depth + 1)
+        if (text.length > valueCharsMax) note('valueTooLong')
+        else {
+          writePath(tape, keyAt, prefix, into)
+          into.text(text)
+        }
       }
     }
+    keyAt = nextValue(words, valueAt)
   }
-  return null
 }
 
-// A control character in a path would end up in column names of exports and in logs.
-const CONTROL = /\p{Cc}/u
-const GOOD = 0
-const DOTTED = 1
-const FORBIDDEN = 2
-const INVALID = 3
-const KEYS_REMEMBERED_MAX = 4096
-/** What was found out about keys seen before; the keys of a service's events are few. */
-const judgedKeys = new Map<string, number>()
-
-function judgeKey(key: string): RejectionCode | null {
-  let verdict = judgedKeys.get(key)
-  if (verdict === undefined) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') verdict = FORBIDDEN
-    else if (key === '' || CONTROL.test(key)) verdict = INVALID
-    else verdict = key.includes('.') ? DOTTED : GOOD
-    if (judgedKeys.size >= KEYS_REMEMBERED_MAX) judgedKeys.clear()
-    if (key.length <= pathCharsMax) judgedKeys.set(key, verdict)
-  }
-  if (verdict === GOOD) return null
-  if (verdict === FORBIDDEN) return 'forbiddenKey'
-  if (verdict === INVALID) return 'invalidKey'
-  walk.dotted = true
-  return null
+function pathOf(tape: JsonTape, keyAt: number, prefix: string): string {
+  return prefix === '' ? tape.text(keyAt) : `${prefix}.${tape.text(keyAt)}`
 }
 
-/** Arrays are kept as text; what is in them must still be exact, shallow and harmless. */
-function judgeArray(array: readonly unknown[], depth: number): RejectionCode | null {
-  if (depth > depthMax) return 'tooDeep'
-  if (array.length > valueCharsMax / 2) return 'valueTooLong'
-  for (const value of array) {
-    if (typeof value === 'number') {
-      if (exactNumberText(value) === null) return 'unsafeNumber'
-    } else if (typeof value === 'object' && value !== null) {
-      const fault = Array.isArray(value)
-        ? judgeArray(value, depth + 1)
-        : judgeObjectInArray(value as JsonObject, depth + 1)
-      if (fault !== null) return fault
+function writePath(tape: JsonTape, keyAt: number, prefix: string, into: PackEncoder): void {
+  into.countProperty()
+  const start = tape.words[keyAt + 1] as number
+  const end = tape.words[keyAt + 2] as number
+  if (prefix === '' && tape.words[keyAt] === PLAIN_TEXT) {
+    if (end - start > pathCharsMax) note('invalidKey')
+    into.textBytes(tape.bytes, start, end)
+    return
+  }
+  const path = pathOf(tape, keyAt, prefix)
+  if (path.length > pathCharsMax) note('invalidKey')
+  into.text(path)
+}
+
+/** Counts the key and checks it alone and against the keys of its object that came before, `openKeys[from, to)`. */
+function judgeKey(tape: JsonTape, keyAt: number, from: number, to: number): void {
+  if (++keyCount > propertiesMax) note('tooManyProperties')
+  const { words, bytes } = tape
+  const start = words[keyAt + 1] as number
+  const end = words[keyAt + 2] as number
+  if (words[keyAt] === PLAIN_TEXT) {
+    if (start === end) note('invalidKey')
+    for (let i = start; i < end; i++) if (bytes[i] === 0x2e) hasDottedKey = true
+    for (const forbidden of FORBIDDEN_BYTES) {
+      if (end - start === forbidden.length && sameBytes(bytes, start, forbidden, 0, end - start))
+        note('forbiddenKey')
     }
+  } else {
+    const key = tape.text(keyAt)
+    if (FORBIDDEN.includes(key)) note('forbiddenKey')
+    if (key === '' || key.length > pathCharsMax || CONTROL.test(key)) note('invalidKey')
+    if (key.includes('.')) hasDottedKey = true
   }
-  return null
+  for (let i = from; i < to; i++) if (isSameText(tape, openKeys[i] as number, keyAt)) note('duplicateKey')
 }
 
-function judgeObjectInArray(object: JsonObject, depth: number): RejectionCode | null {
-  if (depth > depthMax) return 'tooDeep'
-  for (const key in object) {
-    const keyFault = judgeKey(key)
-    if (keyFault !== null) return keyFault
-    if (++walk.keys > propertiesMax) return 'tooManyProperties'
-    const fault = judgeArray([object[key]], depth)
-    if (fault !== null) return fault
+/** Whether two texts of the tape have the same value, however they are spelled. */
+export function isSameText(tape: JsonTape, a: number, b: number): boolean {
+  const { words, bytes } = tape
+  if (words[a] === ESCAPED_TEXT || words[b] === ESCAPED_TEXT) return tape.text(a) === tape.text(b)
+  const length = (words[a + 2] as number) - (words[a + 1] as number)
+  if (length !== (words[b + 2] as number) - (words[b + 1] as number)) return false
+  return sameBytes(bytes, words[a + 1] as number, bytes, words[b + 1] as number, length)
+}
+
+export function sameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[aAt + i] !== b[bAt + i]) return false
+  return true
+}
+
+function numberText(tape: JsonTape, at: number): string {
+  const text = exactNumberText(tape.spelling(at))
+  if (text === null) note('unsafeNumber')
+  return text ?? ''
+}
+
+/** Arrays are kept as text, without blanks; what is in them must still be exact, shallow and harmless. */
+function arrayText(tape: JsonTape, at: number, depth: number): string {
+  if (depth > depthMax) note('tooDeep')
+  const { words } = tape
+  const parts: string[] = []
+  const isObject = words[at] === OBJECT
+  const keysBelow: number[] = []
+  for (let child = at + STRIDE; words[child] !== END; child = nextValue(words, child)) {
+    let key = ''
+    if (isObject) {
+      judgeKey(tape, child, 0, 0)
+      if (keyCount <= propertiesMax) {
+        if (keysBelow.some((other) => isSameText(tape, other, child))) note('duplicateKey')
+        keysBelow.push(child)
+      }
+      key = `${JSON.stringify(tape.text(child))}:`
+      child += STRIDE
+    }
+    parts.push(key + elementText(tape, child, depth))
   }
-  return null
+  return isObject ? `{${parts.join(',')}}` : `[${parts.join(',')}]`
+}
+
+function elementText(tape: JsonTape, at: number, depth: number): string {
+  switch (tape.words[at]) {
+    case PLAIN_TEXT:
+    case WIDE_TEXT:
+    case ESCAPED_TEXT:
+      return JSON.stringify(tape.text(at))
+    case NUMBER:
+      return numberText(tape, at)
+    case ARRAY:
+    case OBJECT:
+      return arrayText(tape, at, depth + 1)
+    default:
+      return tape.spelling(at)
+  }
 }
 
 /** Only asked where a key has a dot of its own: without one, two paths cannot be the same. */
-function hasAmbiguousPath(data: JsonObject): boolean {
+function hasAmbiguousPath(tape: JsonTape, data: number): boolean {
   const seen = new Set<string>()
-  const visit = (object: JsonObject, prefix: string): boolean => {
-    for (const key in object) {
-      const value = object[key]
-      if (value === null) continue
-      const path = prefix === '' ? key : `${prefix}.${key}`
-      if (typeof value === 'object' && !Array.isArray(value)) {
-        if (visit(value as JsonObject, path)) return true
+  const { words } = tape
+  const visit = (object: number, prefix: string): boolean => {
+    for (let keyAt = object + STRIDE; words[keyAt] !== END; keyAt = nextValue(words, keyAt + STRIDE)) {
+      const path = pathOf(tape, keyAt, prefix)
+      const kind = words[keyAt + STRIDE]
+      if (kind === NULL) continue
+      if (kind === OBJECT) {
+        if (visit(keyAt + STRIDE, path)) return true
       } else if (seen.has(path)) return true
       else seen.add(path)
     }

@@ -24,6 +24,55 @@ export function identityHash(tenant: string, source: string, id: string): number
   return murmur2(scratch, end)
 }
 
+/** The same hash from bytes, for identities that were never made a string. One at a time: `begin`, twice `add…`, `hash`. */
+export class IdentityHasher {
+  #bytes = Buffer.alloc(1024)
+  #end = 0
+  #tenant = ''
+  #tenantEnd = 0
+
+  begin(tenant: string): void {
+    if (tenant !== this.#tenant) {
+      this.#reserve(0, 3 * tenant.length)
+      this.#tenantEnd = this.#bytes.write(tenant, 0, 'utf8')
+      this.#tenant = tenant
+    }
+    this.#end = this.#tenantEnd
+  }
+
+  /** Adds a part of the identity, valid UTF-8 in `source[from, to)`. */
+  addBytes(source: Uint8Array, from: number, to: number): void {
+    const bytes = this.#reserve(this.#end, to - from + 1)
+    let at = this.#end
+    bytes[at++] = 0
+    if (to - from < 64) for (let i = from; i < to; i++) bytes[at++] = source[i] as number
+    else {
+      bytes.set(source.subarray(from, to), at)
+      at += to - from
+    }
+    this.#end = at
+  }
+
+  addText(text: string): void {
+    const bytes = this.#reserve(this.#end, 3 * text.length + 1)
+    bytes[this.#end++] = 0
+    this.#end += bytes.write(text, this.#end, 'utf8')
+  }
+
+  hash(): number {
+    return murmur2(this.#bytes, this.#end)
+  }
+
+  #reserve(end: number, more: number): Buffer {
+    if (end + more > this.#bytes.length) {
+      const grown = Buffer.alloc((end + more) * 2)
+      this.#bytes.copy(grown, 0, 0, end)
+      this.#bytes = grown
+    }
+    return this.#bytes
+  }
+}
+
 /** Grows with the longest identity seen; only ever used within one call. */
 let scratch = Buffer.allocUnsafe(1024)
 

@@ -1,10 +1,18 @@
-import type { SubjectId, TenantId } from '../id/ids.ts'
+import type { CustomerKey, SubjectId, TenantId } from '../id/ids.ts'
 import type { Instant, Interval } from '../time/instant.ts'
 import type { Coordinate, Cut } from './coordinate.ts'
 import type { Meter } from './meter.ts'
 
 export const USAGE_WINDOWS = ['hour', 'day', 'week', 'month', 'none'] as const
 export type UsageWindow = (typeof USAGE_WINDOWS)[number]
+
+/** A span in which a subject's usage is a customer's. Spans of one subject do not overlap; null is open. */
+export interface SubjectOwner {
+  readonly subject: SubjectId
+  readonly customer: CustomerKey
+  readonly from: Instant | null
+  readonly until: Instant | null
+}
 
 /** A question about metered usage. Subjects: null = all of the tenant. */
 export interface UsageRequest {
@@ -15,6 +23,10 @@ export interface UsageRequest {
   /** IANA zone in which windows are cut. */
   readonly timezone: string
   readonly subjects: readonly SubjectId[] | null
+  /** Only usage within these spans; absent: whoever's it is. */
+  readonly owners?: readonly SubjectOwner[]
+  /** One row per customer of `owners`. */
+  readonly byCustomer?: boolean
   /** One row per subject. */
   readonly bySubject: boolean
   /** Names of the meter's dimensions to group by. */
@@ -36,13 +48,14 @@ export interface MeteredQuantity {
 /** One window and group. Windows are cut off at the asked interval: `interval` is exactly what was counted. */
 export interface UsageRow extends MeteredQuantity {
   readonly interval: Interval
+  readonly customer?: CustomerKey
   readonly subject?: SubjectId
   /** Every name of `groupBy`; an event without the property stands under the empty text. */
   readonly group: Readonly<Record<string, string>>
 }
 
 export interface UsageAnswer {
-  /** Ordered by window, subject, group. Windows without events have no row. */
+  /** Ordered by window, customer, subject, group. Windows without events have no row. */
   readonly rows: readonly UsageRow[]
   /** Everything before this cut is in the answer, nothing behind it. */
   readonly asOf: Cut
