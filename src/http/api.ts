@@ -28,7 +28,12 @@ export interface Authenticator {
 }
 
 export interface ApiEnv {
-  Variables: { principal: Principal; requestId: string }
+  Variables: {
+    principal: Principal
+    requestId: string
+    /** The body of a control-plane request; undefined where there is none. */
+    json: unknown
+  }
 }
 export type Api = OpenAPIHono<ApiEnv>
 

@@ -1,10 +1,15 @@
 import type { MiddlewareHandler } from 'hono'
 import { type ApiEnv, authenticateRequest, type Authenticator, type Scope } from './api.ts'
+import { readJsonBody } from './json-body.ts'
 
-/** Middleware of one route: the caller's key must have the scope. For paths whose methods need different ones. */
+/**
+ * Middleware of one route of the control plane: the caller's key must have the scope, and then a body must be JSON.
+ * In this order, so that nobody without a key makes us hold its bytes.
+ */
 export function scoped(authenticator: Authenticator, scope: Scope): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     c.set('principal', authenticateRequest(authenticator, c.req.header('authorization'), scope))
+    await readJsonBody(c)
     await next()
   }
 }

@@ -1,0 +1,62 @@
+import { z } from '@hono/zod-openapi'
+import type { Page, PageRequest } from '../id/page.ts'
+import { isResourceKey } from '../id/resource-key.ts'
+import { ProblemError } from './problem.ts'
+
+const LIMIT_MAX = 100
+
+/** The query parameters that every list has. */
+export const pageQuery = {
+  limit: z.coerce
+    .number(`must be a whole number from 1 to ${LIMIT_MAX}`)
+    .int()
+    .min(1)
+    .max(LIMIT_MAX)
+    .default(LIMIT_MAX)
+    .openapi({ type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_MAX }),
+  cursor: z.string().max(256).optional().openapi({ description: 'The `nextCursor` of the page before.' }),
+}
+
+export function pageShape<Shape extends z.ZodType>(item: Shape) {
+  return z.object({
+    data: z.array(item),
+    nextCursor: z.string().nullable(),
+    hasMore: z.boolean(),
+  })
+}
+
+/** @throws ProblemError 400 for a cursor that no list gave out */
+export function pageRequest({
+  limit,
+  cursor,
+}: {
+  readonly limit: number
+  readonly cursor?: string | undefined
+}): PageRequest {
+  if (cursor === undefined) return { limit, after: null }
+  const after = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (isResourceKey(after) && cursorOf(after) === cursor) return { limit, after }
+  throw new ProblemError({
+    status: 400,
+    code: 'invalidCursor',
+    title: 'The cursor is not valid',
+    detail: 'Pass the nextCursor of the page before, unchanged.',
+    errors: [{ pointer: '/cursor', detail: 'is no cursor of this list' }],
+  })
+}
+
+/** A page as it is answered. The cursor is opaque, so that the order of a list may become another. */
+export function pageView<T, View>(
+  { data, next }: Page<T>,
+  view: (item: T) => View,
+): { data: View[]; nextCursor: string | null; hasMore: boolean } {
+  return {
+    data: data.map(view),
+    nextCursor: next === null ? null : cursorOf(next),
+    hasMore: next !== null,
+  }
+}
+
+function cursorOf(name: string): string {
+  return Buffer.from(name).toString('base64url')
+}
