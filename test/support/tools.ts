@@ -5,6 +5,7 @@ const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
   java: 'openjdk-17-jre-headless',
   mvn: 'maven',
   pdftoppm: 'poppler-utils',
+  promtool: 'prometheus',
 }
 
 function present(command: string): boolean {
@@ -13,7 +14,7 @@ function present(command: string): boolean {
 
 /** Debian packages that the tests need, are not there, and could not be installed. As root they are installed. */
 export function missingTools({ kafka }: { readonly kafka: boolean }): string[] {
-  const wanted = ['pdftoppm', ...(kafka ? ['java', 'mvn'] : [])]
+  const wanted = ['pdftoppm', 'promtool', ...(kafka ? ['java', 'mvn'] : [])]
   const absent = (): string[] =>
     wanted.filter((tool) => !present(tool)).map((tool) => DEBIAN_PACKAGE[tool] ?? tool)
   const packages = absent()
