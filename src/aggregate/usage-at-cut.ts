@@ -9,17 +9,9 @@ import type {
   UsageAtCutRow,
 } from '../usage/usage-query.ts'
 import type { UsageStore } from './ports.ts'
-import { type AggregateRow, nothing, quantityOf } from './quantity.ts'
-import {
-  aggregateColumns,
-  countsBefore,
-  dimensionPath,
-  type EventSelection,
-  Params,
-  selectionCondition,
-  valueOf,
-  valueText,
-} from './usage-sql.ts'
+import { nothing } from './aggregates.ts'
+import { countsBefore, type EventSelection, Params, selectionCondition } from './usage-sql.ts'
+import { askUsage } from './usage-statement.ts'
 
 /** The events of a selection that count before a cut. Every conflict before it has to be known. */
 function countedEvents(params: Params, request: UsageAtCutRequest, selection: EventSelection): string {
@@ -29,30 +21,15 @@ function countedEvents(params: Params, request: UsageAtCutRequest, selection: Ev
        AND ${countsBefore(params, request.tenant, request.cut)}`
 }
 
-type AtCutRow = AggregateRow & Readonly<Record<`g${number}`, string>>
-
 export async function readUsageAtCut(
   store: UsageStore,
   request: UsageAtCutRequest,
 ): Promise<readonly UsageAtCutRow[]> {
-  const { meter, groupBy } = request
-  const params = new Params()
-  const paths = groupBy.map((name) => params.bind('String', dimensionPath(meter, name)))
-  const keys = paths.map((_, i) => `g${i}`)
-  const rows = await store.query<AtCutRow>(
-    `SELECT ${keys.map((key) => `${key}, `).join('')}${aggregateColumns(meter)}
-     FROM (
-       SELECT ts, ingested_at, kp, ko, ki, ${paths.map((path, i) => `props[${path}] AS g${i}, `).join('')}
-              ${valueText(params, meter)} AS text, ${valueOf('text')} AS v
-       FROM (${countedEvents(params, request, { ...request, filters: {} })}) AS selected
-     ) AS counted
-     ${keys.length === 0 ? '' : `GROUP BY ${keys.join(', ')} ORDER BY ${keys.join(', ')}`}`,
-    params.values,
-  )
-  return rows.map((row) => ({
-    group: Object.fromEntries(groupBy.map((name, i) => [name, row[`g${i}`] ?? ''])),
-    ...(row.events === '0' ? nothing(meter) : quantityOf(meter, row)),
-  }))
+  const { tenant, meter, subjects, interval, groupBy, cut } = request
+  const question = { tenant, meter, interval, windows: [interval], subjects, owners: null, groupBy, cut }
+  const rows = await askUsage(store, { ...question, byCustomer: false, bySubject: false, filters: {} }, null)
+  if (rows.length === 0 && groupBy.length === 0) return [{ group: {}, ...nothing(meter) }]
+  return rows.map(({ group, value, events, unusable }) => ({ group, value, events, unusable }))
 }
 
 interface EventRow {

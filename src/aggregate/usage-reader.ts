@@ -1,4 +1,4 @@
-import type { SubjectId, TenantId } from '../id/ids.ts'
+import type { CustomerKey, SubjectId, TenantId } from '../id/ids.ts'
 import { instantOf } from '../time/instant.ts'
 import { covers, type Cut } from '../usage/coordinate.ts'
 import type {
@@ -12,17 +12,8 @@ import type {
 } from '../usage/usage-query.ts'
 import type { ConflictSweeper } from './conflicts.ts'
 import type { JournalView, UsageStore } from './ports.ts'
-import { type AggregateRow, nothing, quantityOf } from './quantity.ts'
 import { readEventsAtCut, readUsageAtCut } from './usage-at-cut.ts'
-import {
-  aggregateColumns,
-  countsBefore,
-  dimensionPath,
-  Params,
-  selectionCondition,
-  valueOf,
-  valueText,
-} from './usage-sql.ts'
+import { askUsage } from './usage-statement.ts'
 import { windowsOf } from './windows.ts'
 
 export interface UsageReader {
@@ -71,54 +62,40 @@ export function createUsageReader({ store, journal, conflicts }: UsageReaderDeps
   }
 }
 
-type UsageQueryRow = AggregateRow & { readonly w: string; readonly subject: string } & Readonly<
-    Record<`g${number}`, string>
-  >
-
 async function queryUsage(
   store: UsageStore,
   journal: JournalView,
   request: UsageRequest,
 ): Promise<UsageAnswer> {
-  const { tenant, meter, interval, groupBy } = request
+  const { tenant, meter, interval, groupBy, subjects, bySubject, filters } = request
   // The journal is taken first: whatever is answered then lies before it or is left out.
   const asOf = journal.ends()
   const freshnessSeconds = journal.freshnessSeconds()
   const windows = windowsOf(interval, request.window, request.timezone)
   if (windows.length === 0) return { rows: [], asOf, freshnessSeconds }
-
-  const params = new Params()
-  const starts = params.bind(
-    'Array(Int64)',
-    windows.map(({ start }) => start),
-  )
-  const paths = groupBy.map((name) => params.bind('String', dimensionPath(meter, name)))
-  const keys = [...(request.bySubject ? ['subject'] : []), ...paths.map((_, i) => `g${i}`)]
-  const rows = await store.query<UsageQueryRow>(
-    `SELECT toString(w) AS w, ${keys.map((key) => `${key}, `).join('')}${aggregateColumns(meter)}
-     FROM (
-       SELECT roundDown(toUnixTimestamp64Milli(ts), ${starts}) AS w, subject, ts, ingested_at, kp, ko, ki,
-              ${paths.map((path, i) => `props[${path}] AS g${i}, `).join('')}
-              ${valueText(params, meter)} AS text, ${valueOf('text')} AS v
-       FROM usage_events FINAL
-       WHERE ${selectionCondition(params, request)}
-         AND ${countsBefore(params, tenant, asOf)}
-     ) AS counted
-     GROUP BY ${['w', ...keys].join(', ')}
-     ORDER BY ${['toInt64(w)', ...keys].join(', ')}`,
-    params.values,
-  )
-  const ends = new Map(windows.map((window) => [window.start as number, window]))
+  const { byCustomer = false, owners = null } = request
+  if (byCustomer && owners === null) throw new RangeError('usage by customer needs to know whose it is')
+  const question = {
+    tenant,
+    meter,
+    interval,
+    windows,
+    subjects,
+    owners,
+    byCustomer,
+    bySubject,
+    groupBy,
+    filters,
+  }
+  const rows = await askUsage(store, { ...question, cut: asOf }, null)
+  const byStart = new Map(windows.map((window) => [window.start as number, window]))
   return {
-    rows: rows.map((row): UsageRow => {
-      const window = ends.get(Number(row.w))
-      return {
-        interval: window ?? { start: instantOf(Number(row.w)), end: interval.end },
-        ...(request.bySubject ? { subject: row.subject as SubjectId } : {}),
-        group: Object.fromEntries(groupBy.map((name, i) => [name, row[`g${i}`] ?? ''])),
-        ...(row.events === '0' ? nothing(meter) : quantityOf(meter, row)),
-      }
-    }),
+    rows: rows.map(({ window, customer, subject, group, value, events, unusable }): UsageRow => ({
+      interval: byStart.get(window) ?? { start: instantOf(window), end: interval.end },
+      ...(byCustomer ? { customer: customer as CustomerKey } : {}),
+      ...(bySubject ? { subject: subject as SubjectId } : {}),
+      ...{ group, value, events, unusable },
+    })),
     asOf,
     freshnessSeconds,
   }

@@ -103,32 +103,3 @@ export function countsBefore(params: Params, tenant: TenantId, cut: Cut): string
       WHERE tenant = ${params.bind('String', tenant)} AND type = '${VOID_TYPE}' AND ${before}
         AND (kp, ko, ki) NOT IN (${conflicts}))`
 }
-
-/**
- * What a meter's aggregation needs of a group of events, as columns `events`, `unusable` and `a`, `b`: parts that
- * `quantityOf` puts together. `text` is the value's text and `v` its exact value.
- */
-export function aggregateColumns(meter: Meter): string {
-  const all = 'toString(count()) AS events'
-  const unusable = 'toString(countIf(v IS NULL)) AS unusable'
-  switch (meter.aggregation) {
-    case 'count':
-      return `${all}, '0' AS unusable, toString(count()) AS a, '' AS b`
-    case 'sum':
-      return `${all}, ${unusable}, toString(sum(v)) AS a, '' AS b`
-    case 'avg':
-      return `${all}, ${unusable}, toString(sum(v)) AS a, toString(count(v)) AS b`
-    case 'min':
-      return `${all}, ${unusable}, toString(min(v)) AS a, '' AS b`
-    case 'max':
-      return `${all}, ${unusable}, toString(max(v)) AS a, '' AS b`
-    case 'latest':
-      return `${all}, ${unusable}, toString(argMaxIf(v, (ts, ingested_at, kp, ko, ki), v IS NOT NULL)) AS a, '' AS b`
-    case 'uniqueCount':
-      return `${all}, toString(countIf(text = '')) AS unusable, toString(uniqExactIf(text, text != '')) AS a, '' AS b`
-    case 'percentile':
-      return `${all}, ${unusable}, arrayStringConcat(arraySort(groupArrayIf(v, v IS NOT NULL)), ' ') AS a, '' AS b`
-    case 'timeWeighted':
-      return `${all}, ${unusable}, '' AS a, '' AS b`
-  }
-}
