@@ -19,24 +19,42 @@ export interface DiscountedTotal {
   readonly total: Decimal
 }
 
+/** A discount on an invoice, or on some of its lines. */
+export interface InvoiceDiscount {
+  readonly discount: Discount
+  /** Positions of the lines that it may reduce; null for all. */
+  readonly lines: readonly number[] | null
+}
+
 /**
  * Line discounts, then invoice discounts on what they left, then prepaid credits as a payment. Each discount is rounded
- * once; an invoice discount is shared out to the lines by largest remainder. Nothing goes below zero.
+ * once; an invoice discount is shared out to its lines by largest remainder. Nothing goes below zero.
  */
 export function discountedTotal(
   lines: readonly DiscountableLine[],
-  invoiceDiscounts: readonly Discount[],
+  invoiceDiscounts: readonly InvoiceDiscount[],
   credits: readonly Decimal[],
   digits: number,
 ): DiscountedTotal {
   const subtotal = sum(lines.map(({ amount }) => amount))
-  const ofLines = lines.map(({ amount, discounts }) => subtract(amount, reduction(discounts, amount, digits)))
-  const afterLines = sum(ofLines)
-  const ofInvoice = reduction(invoiceDiscounts, afterLines, digits)
-  const taxable = withoutShare(ofLines, ofInvoice, digits)
+  let taxable = lines.map(({ amount, discounts }) =>
+    discounts.reduce((left, discount) => subtract(left, reduction(discount, left, digits)), amount),
+  )
+  for (const discount of invoiceDiscounts) taxable = takeDiscount(taxable, discount, digits)
   const due = sum(taxable)
   const { paid, due: total } = payWith(credits, due)
   return { subtotal, discount: subtract(subtotal, due), taxable, credits: sum(paid), total }
+}
+
+/** What is left of the lines after a discount: it takes at most what its lines still are. */
+export function takeDiscount(
+  lines: readonly Decimal[],
+  { discount, lines: positions }: InvoiceDiscount,
+  digits: number,
+): Decimal[] {
+  const reduced = lines.map((amount, i) => (positions === null || positions.includes(i) ? amount : ZERO))
+  const left = withoutShare(reduced, reduction(discount, sum(reduced), digits), digits)
+  return lines.map((amount, i) => (positions === null || positions.includes(i) ? (left[i] ?? ZERO) : amount))
 }
 
 /** Takes a discount off the lines by what they are; at most everything. */
@@ -56,8 +74,8 @@ export function payWith(
   return { paid: taken, due: left }
 }
 
-function reduction(discounts: readonly Discount[], amount: Decimal, digits: number): Decimal {
-  return round(negate(sum(discountLines(discounts, amount).map((line) => line.amount))), digits)
+function reduction(discount: Discount, amount: Decimal, digits: number): Decimal {
+  return round(negate(sum(discountLines([discount], amount).map((line) => line.amount))), digits)
 }
 
 function sum(amounts: readonly Decimal[]): Decimal {
