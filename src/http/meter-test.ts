@@ -1,12 +1,9 @@
 import type { z } from '@hono/zod-openapi'
-import { quantityOf } from '../aggregate/quantity.ts'
 import { JsonReader, member } from '../catalog/json-reader.ts'
-import type { MeterKey, TenantId } from '../id/ids.ts'
-import { add, compare, type Decimal, toText, ZERO } from '../money/decimal.ts'
+import type { TenantId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
-import type { Meter } from '../usage/meter.ts'
 import { type MeterDefinition, parseMeter } from '../usage/meter-parse.ts'
-import { type JudgedSample, judgeSample, readValue } from '../usage/meter-sample.ts'
+import { type JudgedSample, judgeSample, quantityOfSamples } from '../usage/meter-sample.ts'
 import type { meterTestAnswerShape } from './meter-shapes.ts'
 import type { Fault } from './problem.ts'
 import { readSampleEvents, type SampleEvent } from './sample-events.ts'
@@ -39,7 +36,7 @@ export async function testMeter(text: string, tenant: TenantId, now: Instant): P
   if (reader.faults.length > 0) return { kind: 'faulty', faults: reader.faults }
   const samples = await readSampleEvents(tenant, eventTexts(text), now)
   const judged = samples.map((sample) => judge(parsed.definition, sample))
-  return { kind: 'tested', answer: answerOf(tenant, parsed.definition, samples, judged) }
+  return { kind: 'tested', answer: answerOf(parsed.definition, samples, judged) }
 }
 
 /** Each event as JSON again, every number in the digits that it was sent with. */
@@ -72,28 +69,20 @@ function nothing(standing: 'duplicate' | 'rejected', detail: string): JudgedSamp
 }
 
 function answerOf(
-  tenant: TenantId,
-  definition: MeterDefinition,
+  meter: MeterDefinition,
   samples: readonly SampleEvent[],
   judged: readonly JudgedSample[],
 ): z.infer<typeof meterTestAnswerShape> {
-  const meter: Meter = { ...definition, tenant, key: 'test' as MeterKey, revision: 1 }
-  const values = judged.flatMap(({ standing, value }, index): TimedValue[] => {
+  const values = judged.flatMap(({ standing, value }, index) => {
     const sample = samples[index]
     return standing === 'counted' && value !== null && sample?.kind === 'taken'
       ? [{ text: value, time: sample.event.time }]
       : []
   })
-  const unusable = judged.filter(({ standing }) => standing === 'unusable').length
-  const { value } = quantityOf(meter, {
-    events: String(values.length + unusable),
-    unusable: String(unusable),
-    ...partsOf(meter, values),
-  })
   return {
-    value,
+    value: quantityOfSamples(meter, values),
     counted: values.length,
-    unusable,
+    unusable: judged.filter(({ standing }) => standing === 'unusable').length,
     events: judged.map((one, index) => ({
       index,
       id: samples[index]?.id ?? null,
@@ -103,51 +92,4 @@ function answerOf(
       detail: one.detail,
     })),
   }
-}
-
-interface TimedValue {
-  readonly text: string
-  readonly time: Instant
-}
-
-/** What the usage store would hand to `quantityOf`. */
-function partsOf(
-  meter: Meter,
-  values: readonly TimedValue[],
-): { readonly a: string | null; readonly b: string } {
-  if (meter.aggregation === 'uniqueCount')
-    return { a: String(new Set(values.map(({ text }) => text)).size), b: '' }
-  const decimals = values.map(({ text }) => readValue(text) ?? ZERO)
-  const sorted = decimals.toSorted(compare)
-  switch (meter.aggregation) {
-    case 'count':
-      return { a: String(values.length), b: '' }
-    case 'sum':
-      return { a: toText(sum(decimals)), b: '' }
-    case 'avg':
-      return { a: toText(sum(decimals)), b: String(decimals.length) }
-    case 'min':
-      return { a: textOrNull(sorted[0]), b: '' }
-    case 'max':
-      return { a: textOrNull(sorted.at(-1)), b: '' }
-    case 'latest': {
-      const latest = values.reduce<TimedValue | null>(
-        (last, value) => (last === null || value.time >= last.time ? value : last),
-        null,
-      )
-      return { a: latest === null ? null : toText(readValue(latest.text) ?? ZERO), b: '' }
-    }
-    case 'percentile':
-      return { a: sorted.map(toText).join(' '), b: '' }
-    case 'timeWeighted':
-      return { a: '', b: '' }
-  }
-}
-
-function sum(values: readonly Decimal[]): Decimal {
-  return values.reduce(add, ZERO)
-}
-
-function textOrNull(value: Decimal | undefined): string | null {
-  return value === undefined ? null : toText(value)
 }

@@ -1,4 +1,16 @@
-import { type Decimal, decimal } from '../money/decimal.ts'
+import {
+  add,
+  compare,
+  type Decimal,
+  decimal,
+  divide,
+  fromBigInt,
+  multiply,
+  round,
+  toText,
+  ZERO,
+} from '../money/decimal.ts'
+import type { Instant } from '../time/instant.ts'
 import type { UsageEvent } from './event.ts'
 import type { MeterDefinition } from './meter-parse.ts'
 
@@ -30,7 +42,7 @@ export interface JudgedSample {
 const VALUE = /^-?0*\d{1,29}(?:\.\d{1,9}0*)?$/
 
 /** The exact value of a property's text as the usage store reads it; null when it is not usable. */
-export function readValue(text: string): Decimal | null {
+function readValue(text: string): Decimal | null {
   return VALUE.test(text) && text.length <= 100 ? decimal(text) : null
 }
 
@@ -60,6 +72,66 @@ export function judgeSample(
   const fault = valueFault(meter, value)
   if (fault === null) return { standing: 'counted', value, group, detail: 'Counted.' }
   return { standing: 'unusable', value: null, group, detail: fault }
+}
+
+/** A usable value of one event, as text. */
+export interface TimedValue {
+  readonly text: string
+  readonly time: Instant
+}
+
+/** Averages have no exact decimal in general; 12 digits behind the point, half away from zero. */
+const AVERAGE_SCALE = 12
+
+/**
+ * What usable values come to, in the order of the events: exact decimal text, null where the aggregation has no value.
+ * A time-weighted level depends on the interval that is asked about, which samples do not have.
+ */
+export function quantityOfSamples(
+  { aggregation, percentile }: Pick<MeterDefinition, 'aggregation' | 'percentile'>,
+  values: readonly TimedValue[],
+): string | null {
+  if (aggregation === 'count') return String(values.length)
+  if (aggregation === 'uniqueCount') return String(new Set(values.map(({ text }) => text)).size)
+  const decimals = values.map(({ text }) => decimal(text))
+  const total = decimals.reduce(add, ZERO)
+  if (aggregation === 'sum') return toText(total)
+  const sorted = decimals.toSorted(compare)
+  switch (aggregation) {
+    case 'avg':
+      return values.length === 0
+        ? null
+        : toText(divide(total, fromBigInt(BigInt(values.length)), AVERAGE_SCALE))
+    case 'min':
+      return textOrNull(sorted[0])
+    case 'max':
+      return textOrNull(sorted.at(-1))
+    case 'latest':
+      return textOrNull(decimals[indexOfLatest(values)])
+    case 'percentile':
+      return textOrNull(nearestRank(sorted, decimal(percentile ?? '0.5')))
+    case 'timeWeighted':
+      return null
+  }
+}
+
+/** Of events at the same time the one that came last; -1 of none. */
+function indexOfLatest(values: readonly TimedValue[]): number {
+  let latest = -1
+  for (const [index, { time }] of values.entries()) {
+    if (latest < 0 || time >= (values[latest]?.time ?? time)) latest = index
+  }
+  return latest
+}
+
+/** The smallest value that at least `share` of the values do not exceed. */
+function nearestRank(sorted: readonly Decimal[], share: Decimal): Decimal | undefined {
+  const rank = Number(round(multiply(share, fromBigInt(BigInt(sorted.length))), 0, 'ceiling').coefficient)
+  return sorted[Math.max(1, rank) - 1]
+}
+
+function textOrNull(value: Decimal | undefined): string | null {
+  return value === undefined ? null : toText(value)
 }
 
 function valueFault({ aggregation, valueProperty = '' }: MeterDefinition, value: string): string | null {
