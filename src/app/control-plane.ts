@@ -9,10 +9,9 @@ import { createRateRoutes } from '../http/rate.ts'
 import { createSubscriptionRoutes } from '../http/subscriptions.ts'
 import { createTestClockRoutes } from '../http/test-clocks.ts'
 import { createUsageRoutes } from '../http/usage.ts'
-import { createReconcileRoutes } from '../http/reconcile.ts'
 import { createInvoiceStore } from '../database/invoices.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
-import type { TenantId } from '../id/ids.ts'
+import type { MeterKey, SubscriptionId, TenantId, TestClockId } from '../id/ids.ts'
 import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
 import { rateJson } from '../rating/rating-json.ts'
 import { presentPhase } from '../subscription/subscription.ts'
@@ -91,7 +90,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     usage: quotaUsage(usage, directory),
     provisions: role.provisions,
   })
-  const reconciler = createReconciler({ engines, usage, registry })
   const invoicing = createInvoicing({
     directory: createBillingDirectory({
       customers: control.customers,
@@ -104,7 +102,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
     usage: invoiceUsage(usage, engines),
     time: control.time,
-    checks: reconciler,
+    checks: { run: async () => [] },
     store: createInvoiceStore(engines.database),
     metrics: createInvoiceMetrics(registry),
     clock,
@@ -137,6 +135,44 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       await gate.quotas.tick()
     },
   })
-  const routes: readonly Api[] = []
+  const routes: readonly Api[] = [
+    createMeterRoutes({ ...common, meters: control.meters }),
+    createCustomerRoutes({ ...common, customers: control.customers }),
+    createPlanRoutes({ ...common, plans: control.plans }),
+    createSubscriptionRoutes({
+      ...common,
+      subscriptions: control.subscriptions,
+      plans: control.plans,
+      newId: () => newId('sub', clock) as SubscriptionId,
+    }),
+    createTestClockRoutes({
+      ...common,
+      testClocks: control.testClocks,
+      advance,
+      newId: () => newId('clk', clock) as TestClockId,
+    }),
+    createUsageRoutes({
+      authenticator,
+      usage: usage.reader,
+      journal: usage.journal,
+      meters: control.meters,
+      customers: control.customers,
+    }),
+    createRateRoutes({ authenticator, rate: rateJson }),
+    createInvoiceRoutes({ authenticator, invoicing, nowOf: (of, key) => control.time.nowOf(of, key) }),
+    createKeyRoutes({
+      ...common,
+      keyring: gate.keyring,
+      store: gate.keys,
+      table: keys.table,
+      settleEverywhere: settle,
+    }),
+    createQuotaRoutes({
+      ...common,
+      book: gate.book,
+      store: gate.quotaStore,
+      newTopUpId: () => newId('job', clock),
+    }),
+  ]
   return { authenticator, routes, adminKey }
 }

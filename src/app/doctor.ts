@@ -4,8 +4,9 @@ import { StoreError } from '../aggregate/ports.ts'
 import type { Config } from '../config.ts'
 import { DatabaseError } from '../database/database-error.ts'
 import { openDatabase } from '../database/database.ts'
-import { inspectBroker } from '../log/kafka/broker-settings.ts'
+import { inspectBroker } from '../log/kafka/inspect-broker.ts'
 import { connectUsageStore } from '../store/usage-store.ts'
+import { TOPIC_DIRECTORY, TOPIC_EVENTS, TOPIC_KEY_STATE, TOPIC_OBSERVED } from '../usage/topics.ts'
 import { prepareDataDirectory } from './data-directory.ts'
 
 export interface DoctorCheck {
@@ -14,6 +15,7 @@ export interface DoctorCheck {
   readonly detail: string
 }
 
+const TOPICS = [TOPIC_EVENTS, TOPIC_OBSERVED, TOPIC_KEY_STATE, TOPIC_DIRECTORY]
 const FREE_BYTES_WARNING = 5 * 1024 ** 3
 const NODE_MAJOR_MIN = 24
 
@@ -71,7 +73,7 @@ async function log(config: Config): Promise<readonly DoctorCheck[]> {
     return [{ name: 'log', status: 'ok', detail: 'embedded, synced to disk before every answer' }]
   }
   try {
-    return await inspectBroker({ brokers, clientId, replicationFactor })
+    return await inspectBroker({ brokers, clientId, replicationFactor, topics: TOPICS })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     return [{ name: 'Kafka', status: 'failed', detail: `${brokers.join(', ')} does not answer: ${reason}` }]

@@ -4,7 +4,6 @@ import type { Config } from '../config.ts'
 import { type Database, openDatabase } from '../database/database.ts'
 import { migrateDatabase } from '../database/migrations.ts'
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts'
-import { connectKafkaLog } from '../log/kafka/kafka-log.ts'
 import { openUsageStore } from '../store/usage-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { EventLog, TopicSpec } from '../usage/event-log.ts'
@@ -115,11 +114,14 @@ function engineText(config: Config, name: EngineName): string {
   return `${what} (${where})`
 }
 
-function openLog({ config, dataDirectory, logger, logMetrics }: EnginesOptions): Promise<EventLog> {
+async function openLog({ config, dataDirectory, logger, logMetrics }: EnginesOptions): Promise<EventLog> {
   const { brokers, clientId, replicationFactor } = config.kafka
-  return brokers === null
-    ? openEmbeddedLog({ directory: join(dataDirectory, 'log'), metrics: logMetrics, logger })
-    : connectKafkaLog({ brokers, clientId, replicationFactor, metrics: logMetrics, logger })
+  if (brokers === null) {
+    return openEmbeddedLog({ directory: join(dataDirectory, 'log'), metrics: logMetrics, logger })
+  }
+  // Loaded by those who use it: most processes on embedded engines never need a Kafka client.
+  const { connectKafkaLog } = await import('../log/kafka/kafka-log.ts')
+  return connectKafkaLog({ brokers, clientId, replicationFactor, metrics: logMetrics, logger })
 }
 
 function openStore({ config, dataDirectory, logger }: EnginesOptions): Promise<UsageStore> {

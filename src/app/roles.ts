@@ -2,7 +2,7 @@ import { ensureDefaultTenant } from '../database/tenants.ts'
 import type { Directory } from '../ingest/directory.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createIngestMetrics } from '../telemetry/ingest.ts'
-import { createLogMetrics } from '../telemetry/log.ts'
+import { noLogMetrics } from '../usage/log-metrics.ts'
 import { createEventRoutes } from '../http/events.ts'
 import type { Api, Authenticator } from '../http/api.ts'
 import { serveApi } from './api.ts'
@@ -71,7 +71,7 @@ async function open<Name extends keyof Engines>(
   shell: Shell,
   names: readonly Name[],
 ): Promise<Pick<Engines, Name>> {
-  const engines = await openEngines({ ...shell, logMetrics: createLogMetrics(shell.registry) }, names)
+  const engines = await openEngines({ ...shell, logMetrics: noLogMetrics }, names)
   if ('database' in engines) {
     const { database } = engines as Pick<Engines, 'database'>
     shell.watch('PostgreSQL', () => database.ping())
