@@ -168,14 +168,18 @@ create table subscription_events (
 create table idempotency_keys (
   tenant text not null,
   route text not null,
+  -- SHA-256 of what the client sent: the key itself is half of what opens the answer.
   key text not null,
   fingerprint text not null,
-  -- Null while the first request runs.
+  -- Counts the requests that have run under the key, one at a time; more than one where a process died with one.
+  attempt integer not null check (attempt >= 1),
+  -- Null while the request runs, and where it failed by a fault of ours and may run again.
   status integer,
-  content_type text,
-  body text,
+  -- Sealed by the client's keys: it may hold a secret that is shown once.
+  answer bytea,
   locked_until timestamptz not null,
   created_at timestamptz not null,
-  primary key (tenant, route, key)
+  primary key (tenant, route, key),
+  check ((status is null) = (answer is null))
 );
 create index idempotency_keys_created on idempotency_keys (created_at);

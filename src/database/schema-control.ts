@@ -128,9 +128,9 @@ interface IdempotencyKeysTable {
   route: string
   key: string
   fingerprint: string
+  attempt: number
   status: number | null
-  content_type: string | null
-  body: string | null
+  answer: Buffer | null
   locked_until: Date
   created_at: Date
 }

@@ -1,5 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context, Next } from 'hono'
 import type { ApiKeyId, TenantId } from '../id/ids.ts'
+import type { Instant } from '../time/instant.ts'
 import { type Fault, ProblemError, problemResponse } from './problem.ts'
 
 export const SCOPES = ['ingest', 'read', 'admin'] as const
@@ -27,12 +29,25 @@ export interface Authenticator {
   authenticate(presentedKey: string): Authentication
 }
 
+/** Runs what follows once for its Idempotency-Key, or answers as it was answered before. */
+export type Repeats = (c: Context<ApiEnv>, next: Next) => Promise<Response | undefined>
+
+/** The same for every attempt to run one command. */
+export interface Repeatable {
+  readonly firstAt: Instant
+  readonly seed: Uint8Array
+}
+
 export interface ApiEnv {
   Variables: {
     principal: Principal
     requestId: string
     /** The body of a control-plane request; undefined where there is none. */
     json: unknown
+    /** Set where the request has an Idempotency-Key. */
+    repeats?: Repeats
+    /** Set while such a request runs. */
+    repeatable?: Repeatable
   }
 }
 export type Api = OpenAPIHono<ApiEnv>

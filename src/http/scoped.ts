@@ -10,6 +10,7 @@ export function scoped(authenticator: Authenticator, scope: Scope): MiddlewareHa
   return async (c, next) => {
     c.set('principal', authenticateRequest(authenticator, c.req.header('authorization'), scope))
     await readJsonBody(c)
-    await next()
+    const repeats = c.get('repeats')
+    return repeats === undefined ? next() : repeats(c, next)
   }
 }

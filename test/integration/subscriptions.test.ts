@@ -251,7 +251,7 @@ describe('commands', () => {
 })
 
 describe('change of plans', () => {
-  const change = (plan: string, when: 'now' | 'periodEnd' | string, systemNow: string, overrides = {}) =>
+  const change = (plan: string, when: string, systemNow: string, overrides = {}) =>
     control.book.changePlan(
       control.tenant,
       subscriptionId('sub_0001'),
