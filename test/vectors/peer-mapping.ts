@@ -3,6 +3,7 @@ import { peerDiscounts } from './peer-discounts.ts'
 import { peerPrices } from './peer-prices.ts'
 import { peerTaxes } from './peer-taxes.ts'
 import { peerTime } from './peer-time.ts'
+import { peerUsage } from './peer-usage.ts'
 import type { Mapping } from './vector.ts'
 
 /** By the vector's `model`. */
@@ -12,4 +13,5 @@ export const peerMappings: Readonly<Record<string, Mapping>> = {
   ...peerTaxes,
   ...peerCommitments,
   ...peerTime,
+  ...peerUsage,
 }

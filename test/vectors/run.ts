@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openMeterMappings } from './openmeter-mapping.ts'
 import { peerMappings } from './peer-mapping.ts'
 import { semanticsMappings } from './semantics-mapping.ts'
+import { closeUsageStage } from './usage-stage.ts'
 import { canonicalText, Field, type Mapping } from './vector.ts'
 
 export type VectorResult =
@@ -28,9 +29,13 @@ export async function runVectors(directory: string): Promise<VectorResult[]> {
   const files = readdirSync(directory).filter((name) => name.endsWith('-vectors.json'))
   if (files.length === 0) throw new Error(`no file in ${directory} ends in -vectors.json`)
   const results: VectorResult[] = []
-  for (const name of files.sort()) {
-    const raw: unknown = JSON.parse(readFileSync(join(directory, name), 'utf8'))
-    for (const vector of new Field(raw, name).list()) results.push(await runVector(vector))
+  try {
+    for (const name of files.sort()) {
+      const raw: unknown = JSON.parse(readFileSync(join(directory, name), 'utf8'))
+      for (const vector of new Field(raw, name).list()) results.push(await runVector(vector))
+    }
+  } finally {
+    await closeUsageStage()
   }
   return results
 }
