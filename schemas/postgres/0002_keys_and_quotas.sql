@@ -25,6 +25,8 @@ create table api_keys (
   revoked boolean not null,
   version integer not null check (version >= 1),
   state jsonb not null,
+  -- Sampled, by the holder's clock; no part of the state, for telling it must not publish anything.
+  last_used_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (tenant, id),
   check ((holder_kind is null) = (holder_id is null)),

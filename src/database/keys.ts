@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import type { ApiKeyId, TenantId } from '../id/ids.ts'
 import { pageOf } from '../id/page.ts'
 import { withCause, withoutCauses } from '../provision/cause.ts'
@@ -6,6 +6,7 @@ import { holderOf } from '../provision/holder.ts'
 import type { KeyState } from '../provision/key-state.ts'
 import { succeed } from '../provision/mint.ts'
 import type { KeyChangeOutcome, KeyStore } from '../provision/ports.ts'
+import { instantOf } from '../time/instant.ts'
 import { TOPIC_KEY_STATE } from '../usage/topics.ts'
 import { addToOutbox } from './outbox.ts'
 import type { Schema } from './schema.ts'
@@ -40,8 +41,7 @@ export function createKeyStore(db: Kysely<Schema>): KeyStore {
           .execute()
         const missing = state.quotas.find((quotaKey) => !found.some((row) => row.key === quotaKey))
         if (missing !== undefined) return { kind: 'unknownQuota', quotaKey: missing }
-        await insertKey(trx, state)
-        return { kind: 'created' }
+        return { kind: (await insertKey(trx, state)) ? 'created' : 'hashTaken' }
       }),
 
     async get(tenant, keyId) {
@@ -76,7 +76,7 @@ export function createKeyStore(db: Kysely<Schema>): KeyStore {
         if (held.revokedAt !== null) return { kind: 'revoked' }
         if (held.rotatedTo !== null) return { kind: 'alreadyRotated', to: held.rotatedTo }
         const { state, predecessor } = succeed(held, secret, overlapUntil)
-        await insertKey(trx, state)
+        if (!(await insertKey(trx, state))) throw new Error('a key of 190 random bits was made twice')
         await replaceKey(trx, predecessor)
         return { kind: 'rotated', state, predecessor }
       }),
@@ -95,6 +95,34 @@ export function createKeyStore(db: Kysely<Schema>): KeyStore {
           ? { causes: withoutCauses(held.causes, { kind }) }
           : null,
       ),
+
+    async noteUses(uses) {
+      if (uses.length === 0) return
+      await sql`
+        update api_keys as k set last_used_at = greatest(k.last_used_at, u.at)
+        from unnest(
+          ${uses.map((use) => use.tenant)}::text[],
+          ${uses.map((use) => use.keyId)}::text[],
+          ${uses.map((use) => new Date(use.at))}::timestamptz[]
+        ) as u (tenant, id, at)
+        where k.tenant = u.tenant and k.id = u.id`.execute(db)
+    },
+
+    async lastUses(tenant, keyIds) {
+      if (keyIds.length === 0) return new Map()
+      const rows = await db
+        .selectFrom('api_keys')
+        .select(['id', 'last_used_at'])
+        .where('tenant', '=', tenant)
+        .where('id', 'in', [...keyIds])
+        .where('last_used_at', 'is not', null)
+        .execute()
+      return new Map(
+        rows.flatMap(({ id, last_used_at: at }) =>
+          at === null ? [] : [[id as ApiKeyId, instantOf(at.getTime())] as const],
+        ),
+      )
+    },
   }
 }
 
@@ -109,9 +137,10 @@ export async function replaceKey(trx: Transaction<Schema>, state: KeyState): Pro
   await addToOutbox(trx, TOPIC_KEY_STATE, state)
 }
 
-async function insertKey(trx: Transaction<Schema>, state: KeyState): Promise<void> {
+/** False when there is a key with this hash. */
+async function insertKey(trx: Transaction<Schema>, state: KeyState): Promise<boolean> {
   const holder = holderOf(state)
-  await trx
+  const inserted = await trx
     .insertInto('api_keys')
     .values({
       tenant: state.tenant,
@@ -126,7 +155,9 @@ async function insertKey(trx: Transaction<Schema>, state: KeyState): Promise<voi
       version: state.version,
       state: JSON.stringify(state),
     })
-    .execute()
+    .onConflict((conflict) => conflict.column('hash').doNothing())
+    .executeTakeFirst()
+  if (inserted.numInsertedOrUpdatedRows !== 1n) return false
   if (holder !== null && state.quotas.length > 0) {
     await trx
       .insertInto('quota_assignments')
@@ -143,6 +174,7 @@ async function insertKey(trx: Transaction<Schema>, state: KeyState): Promise<voi
       .execute()
   }
   await addToOutbox(trx, TOPIC_KEY_STATE, state)
+  return true
 }
 
 async function lockKey(

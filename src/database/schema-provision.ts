@@ -25,6 +25,7 @@ interface ApiKeysTable {
   revoked: boolean
   version: number
   state: JsonColumn<KeyState>
+  last_used_at: ColumnType<Date | null, never, Date>
   created_at: Generated<Date>
 }
 

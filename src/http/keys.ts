@@ -3,9 +3,18 @@ import type { ApiKeyId, CustomerKey, SubjectId } from '../id/ids.ts'
 import type { KeyState } from '../provision/key-state.ts'
 import type { Keyring } from '../provision/keyring.ts'
 import type { KeyTable } from '../provision/key-table.ts'
+import { parsePermission, type PermissionQuery } from '../provision/permission.ts'
 import type { KeyChangeOutcome, KeyStore } from '../provision/ports.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
-import { keyRequestShape, keyShape, type KeyView, keyView, mintedKeyShape } from './key-shapes.ts'
+import {
+  hashText,
+  instantView,
+  keyRequestShape,
+  keyShape,
+  type KeyView,
+  keyView,
+  mintedKeyShape,
+} from './key-shapes.ts'
 import { ProblemError } from './problem.ts'
 import { scoped } from './scoped.ts'
 import { verificationShape, verificationView } from './verification-shape.ts'
@@ -13,7 +22,7 @@ import { verificationShape, verificationView } from './verification-shape.ts'
 export interface KeyRoutesDeps {
   readonly authenticator: Authenticator
   readonly keyring: Keyring
-  readonly store: Pick<KeyStore, 'get' | 'list'>
+  readonly store: Pick<KeyStore, 'get' | 'list' | 'lastUses'>
   readonly table: Pick<KeyTable, 'verify' | 'explain'>
   /** Resolves when what was committed before is on the log and applied in this process. */
   readonly settle: () => Promise<void>
@@ -41,7 +50,23 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
   const admin = scoped(authenticator, 'admin')
   const reader = scoped(authenticator, 'read')
   const api = createRouter()
-  const view = (state: KeyState): KeyView => keyView(state, keyring.conditionOf(state))
+  const views = async (states: readonly KeyState[]): Promise<KeyView[]> => {
+    const [first] = states
+    if (first === undefined) return []
+    const lastUses = await store.lastUses(
+      first.tenant,
+      states.map((state) => state.keyId),
+    )
+    return states.map((state) =>
+      keyView(state, keyring.conditionOf(state), lastUses.get(state.keyId) ?? null),
+    )
+  }
+  const view = async (state: KeyState): Promise<KeyView> =>
+    keyView(
+      state,
+      keyring.conditionOf(state),
+      (await store.lastUses(state.tenant, [state.keyId])).get(state.keyId) ?? null,
+    )
 
   api.openapi(
     createRoute({
@@ -55,7 +80,11 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
     }),
     async (c) => {
       const { tenant } = c.get('principal')
-      const outcome = await keyring.mint({ tenant, ...c.req.valid('json') })
+      const { hash, ...request } = c.req.valid('json')
+      const outcome =
+        hash === undefined
+          ? await keyring.mint({ tenant, ...request })
+          : await keyring.import({ tenant, ...request }, importedHash(hash))
       if (outcome.kind === 'refused') {
         const { code, pointer, detail } = outcome
         throw new ProblemError({
@@ -67,7 +96,8 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
         })
       }
       await settle()
-      return c.json({ ...view(outcome.state), key: outcome.key }, 201, {
+      const key = outcome.kind === 'minted' ? outcome.key : null
+      return c.json({ ...(await view(outcome.state)), key }, 201, {
         location: `/v1/keys/${outcome.state.keyId}`,
         ...SECRET,
       })
@@ -103,7 +133,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
         subject: subject as SubjectId | undefined,
       }
       const page = await store.list(c.get('principal').tenant, filter, { limit, after: cursor ?? null })
-      return c.json({ data: page.data.map(view), nextCursor: page.next, hasMore: page.next !== null }, 200)
+      return c.json({ data: await views(page.data), nextCursor: page.next, hasMore: page.next !== null }, 200)
     },
   )
 
@@ -119,15 +149,28 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       request: body(
         z.strictObject({
           key: z.string().max(500),
-          permission: z.string().min(1).max(64).nullish(),
+          permission: z
+            .string()
+            .min(1)
+            .max(1000)
+            .nullish()
+            .openapi({ example: 'chat.write AND (model.small OR model.large)' }),
+          ip: z.union([z.ipv4(), z.ipv6()]).nullish().openapi({
+            description: 'Where your caller comes from; keys that are bound to addresses need it.',
+          }),
           cost: z.record(z.string(), z.string()).optional(),
         }),
       ),
       responses: { 200: json(verificationShape, 'The decision') },
     }),
     (c) => {
-      const { key, permission } = c.req.valid('json')
-      const found = table.verify({ tenant: c.get('principal').tenant, key, permission: permission ?? null })
+      const { key, permission, ip } = c.req.valid('json')
+      const found = table.verify({
+        tenant: c.get('principal').tenant,
+        key,
+        permission: queryOf(permission ?? null),
+        from: ip ?? null,
+      })
       return c.json(verificationView(found), 200, SECRET)
     },
   )
@@ -146,7 +189,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const { id } = c.req.valid('param')
       const state = await store.get(c.get('principal').tenant, id as ApiKeyId)
       if (state === null) throw unknownKey(id)
-      return c.json(view(state), 200)
+      return c.json(await view(state), 200)
     },
   )
 
@@ -165,7 +208,8 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const { id } = c.req.valid('param')
       const state = await store.get(c.get('principal').tenant, id as ApiKeyId)
       if (state === null) throw unknownKey(id)
-      return c.json(verificationView(table.explain(state, c.req.valid('query').permission ?? null)), 200)
+      const { permission = null } = c.req.valid('query')
+      return c.json(verificationView(table.explain(state, queryOf(permission))), 200)
     },
   )
 
@@ -206,8 +250,8 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
         case 'rotated': {
           await settle()
           const { state, predecessor, key } = outcome
-          const previousExpiresAt = view(predecessor).expiresAt
-          return c.json({ ...view(state), key, rotatedFrom: id, previousExpiresAt }, 201, {
+          const previousExpiresAt = instantView(predecessor.expiresAt)
+          return c.json({ ...(await view(state)), key, rotatedFrom: id, previousExpiresAt }, 201, {
             location: `/v1/keys/${state.keyId}`,
             ...SECRET,
           })
@@ -236,7 +280,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const everywhere = c.req.valid('query').wait === 'applied'
       const state = changed(id, await keyring.revoke(c.get('principal').tenant, id as ApiKeyId))
       await (everywhere ? settleEverywhere() : settle())
-      return c.json({ ...view(state), applied: everywhere }, 200)
+      return c.json({ ...(await view(state)), applied: everywhere }, 200)
     },
   )
 
@@ -258,7 +302,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const cause = { kind: given, reason, by: keyId }
       const state = changed(id, await keyring.suspend(tenant, id as ApiKeyId, cause))
       await settle()
-      return c.json(view(state), 200)
+      return c.json(await view(state), 200)
     },
   )
   api.openapi(
@@ -276,7 +320,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const { kind: lifted = 'admin' } = c.req.valid('json')
       const state = changed(id, await keyring.resume(c.get('principal').tenant, id as ApiKeyId, lifted))
       await settle()
-      return c.json(view(state), 200)
+      return c.json(await view(state), 200)
     },
   )
   return api
@@ -295,6 +339,28 @@ function changed(id: string, outcome: KeyChangeOutcome): KeyState {
     case 'unchanged':
       return outcome.state
   }
+}
+
+function importedHash({ value, hint = 'imported' }: { value: string; hint?: string | undefined }): {
+  hash: string
+  hint: string
+} {
+  const hash = hashText(value)
+  if (hash !== null) return { hash, hint }
+  const detail = 'must be a SHA-256 in hex (64 digits), base64 or base64url'
+  throw invalid('invalidRequest', '/hash/value', detail)
+}
+
+function queryOf(text: string | null): PermissionQuery | null {
+  if (text === null) return null
+  const parsed = parsePermission(text)
+  if (parsed.kind === 'query') return parsed.query
+  throw invalid('invalidPermission', '/permission', parsed.detail)
+}
+
+function invalid(code: string, pointer: string, detail: string): ProblemError {
+  const errors = [{ pointer, detail }]
+  return new ProblemError({ status: 400, code, title: 'The request is not valid', detail, errors })
 }
 
 function unknownKey(id: string): ProblemError {

@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { type QuotaFigures, REFUSAL_CODES } from '../provision/decide.ts'
+import { answerOf } from '../provision/http-answer.ts'
+import { ENVIRONMENTS } from '../provision/key-format.ts'
 import type { Verification } from '../provision/key-table.ts'
 import { causeView, instantView } from './key-shapes.ts'
 
@@ -24,6 +26,7 @@ export const verificationShape = z
     detail: z.string(),
     keyId: z.string().nullable(),
     name: z.string().nullable(),
+    environment: z.enum(ENVIRONMENTS).nullable(),
     customer: z.string().nullable(),
     subject: z.string().nullable(),
     scopes: z.array(z.string()),
@@ -39,12 +42,20 @@ export const verificationShape = z
       .int()
       .nullable()
       .openapi({ description: 'Present only where waiting alone can help.' }),
+    headers: z
+      .record(z.string(), z.string())
+      .openapi({ description: 'What to answer with besides: Retry-After, RateLimit, WWW-Authenticate, …' }),
+    problem: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .openapi({ description: 'The body to refuse with, as application/problem+json; null when valid.' }),
   })
   .openapi('Verification')
 
 /** The decision as it goes over the wire: who it is, what is left, and if refused, why and what would help. */
 export function verificationView(found: Verification): z.infer<typeof verificationShape> {
   const refusal = found.valid ? null : found.refusal
+  const answer = answerOf(found)
   return {
     valid: found.valid,
     code: refusal?.code ?? 'valid',
@@ -52,6 +63,7 @@ export function verificationView(found: Verification): z.infer<typeof verificati
     detail: refusal?.detail ?? 'The key may be used.',
     keyId: found.keyId,
     name: found.name,
+    environment: found.environment,
     customer: found.customer,
     subject: found.subject,
     scopes: [...found.scopes],
@@ -61,6 +73,8 @@ export function verificationView(found: Verification): z.infer<typeof verificati
     quota: refusal?.quota == null ? null : figuresView(refusal.quota),
     causes: (refusal?.causes ?? []).map(causeView),
     retryAfterSeconds: refusal?.retryAfterSeconds ?? null,
+    headers: answer.headers,
+    problem: answer.problem,
   }
 }
 

@@ -2,6 +2,7 @@ import type { ApiKeyId, CustomerKey, QuotaKey, SubjectId, TenantId } from '../id
 import type { Instant } from '../time/instant.ts'
 import type { Cause } from './cause.ts'
 import type { Holder } from './holder.ts'
+import type { Environment } from './key-format.ts'
 import type { Phase } from './ladder.ts'
 import type { QuotaPeriod } from './quota.ts'
 
@@ -22,13 +23,18 @@ export interface KeyState {
   /** `tm_live_Ab3d…9xYz`: to recognise it by. */
   readonly hint: string
   readonly name: string
+  readonly environment: Environment
   readonly customer: CustomerKey | null
   readonly subject: SubjectId | null
   /** Scopes of this API and permissions of the tenant's own, one list. */
   readonly scopes: readonly string[]
   readonly quotas: readonly QuotaKey[]
   readonly rate: Rate | null
+  /** CIDR ranges that it may be used from; none is from anywhere. */
+  readonly ipRanges: readonly string[]
   readonly createdAt: Instant
+  /** Not valid before; null: from its creation on. */
+  readonly notBefore: Instant | null
   readonly expiresAt: Instant | null
   /** Terminal. */
   readonly revokedAt: Instant | null
@@ -70,7 +76,7 @@ export interface QuotaStatus {
 export type KeyTopicDocument = KeyState | QuotaStatus
 
 /** The state of a key for people and lists; `rotating` is valid until its expiry, with a successor. */
-export type KeyCondition = 'active' | 'rotating' | 'suspended' | 'expired' | 'revoked'
+export type KeyCondition = 'pending' | 'active' | 'rotating' | 'suspended' | 'expired' | 'revoked'
 
 export function decodeKeyTopicDocument(value: Uint8Array): KeyTopicDocument | null {
   const parsed = JSON.parse(new TextDecoder().decode(value)) as { kind?: unknown } | null

@@ -1,11 +1,15 @@
-import { timingSafeEqual } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ApiKeyId, CustomerKey, QuotaKey, SubjectId, TenantId } from '../id/ids.ts'
+import type { Instant } from '../time/instant.ts'
+import { createCompactKeys } from './compact-keys.ts'
 import { currentStatuses, figuresOf, judge, type QuotaFigures, type Refusal, refusal } from './decide.ts'
-import { createRateLimiter } from './gcra.ts'
 import { type Holder, holderIndex, holderOf } from './holder.ts'
-import { hashKey, isWellFormedKey } from './key-format.ts'
+import { type Environment, hasOurPrefix, isWellFormedKey, keyHint } from './key-format.ts'
+import type { HeldKey } from './key-record.ts'
 import type { KeyState, KeyTopicDocument, QuotaStatus } from './key-state.ts'
+import type { PermissionQuery } from './permission.ts'
 import type { HolderDirectory, ProvisionMetrics } from './ports.ts'
+import { createRates, type RateFigures } from './rates.ts'
 
 const API_SCOPES = ['ingest', 'read', 'admin'] as const
 type ApiScope = (typeof API_SCOPES)[number]
@@ -23,10 +27,26 @@ export type KeyAuthentication =
   | { readonly kind: 'refused'; readonly status: 401 | 403; readonly code: string; readonly detail: string }
 
 export interface VerifyRequest {
-  /** Of the caller; a key of another tenant is unknown to it. */
-  readonly tenant: TenantId
+  /** Of the caller; a key of another tenant is unknown to it. Null: the gate serves all tenants. */
+  readonly tenant: TenantId | null
   readonly key: string
-  readonly permission: string | null
+  readonly permission: PermissionQuery | null
+  /** The address that the request came from, where it is known. */
+  readonly from?: string | null
+}
+
+/** A decision as it is taken: no more than what it took to take it. */
+export interface Decided {
+  /** Null when the key is unknown. */
+  readonly key: HeldKey | null
+  /** Every quota of the key that was evaluated in its current epoch. */
+  readonly statuses: readonly QuotaStatus[]
+  /** By the key's clock; null when the key is unknown. */
+  readonly decidedAt: Instant | null
+  /** The rates that the request was measured by, as they stand after it. */
+  readonly rates: readonly RateFigures[]
+  /** Null when it may pass. */
+  readonly refusal: Refusal | null
 }
 
 export type Verification = {
@@ -37,6 +57,9 @@ export type Verification = {
   readonly scopes: readonly string[]
   /** Every quota of the key that was evaluated in its current epoch. */
   readonly quotas: readonly QuotaFigures[]
+  readonly environment: Environment | null
+  readonly decidedAt: Instant | null
+  readonly rates: readonly RateFigures[]
 } & (
   | { readonly valid: true; readonly requestsRemaining: number | null }
   | { readonly valid: false; readonly refusal: Refusal }
@@ -45,13 +68,17 @@ export type Verification = {
 export interface KeyTable {
   /** Takes a state in unless what is held is as new. */
   apply(document: KeyTopicDocument): void
-  authenticate(presented: string): KeyAuthentication
-  /** The decision of the gate. A valid answer spends one request of the key's rate. */
+  authenticate(presented: string, from?: string | null): KeyAuthentication
+  /** The decision of the gate, on the path of every request. A valid one spends one request of the key's rates. */
+  decide(request: VerifyRequest): Decided
+  /** The same with everything there is to tell. */
   verify(request: VerifyRequest): Verification
   /** The same decision on a state that is known, without presenting its key and without spending anything. */
-  explain(state: KeyState, permission: string | null): Verification
+  explain(state: KeyState, permission: PermissionQuery | null): Verification
   statuses(): Iterable<QuotaStatus>
   size(): number
+  /** Bytes that the keys take. */
+  byteLength(): number
 }
 
 export interface KeyTableDeps {
@@ -59,163 +86,135 @@ export interface KeyTableDeps {
   /** Milliseconds of a clock that never jumps, for rates. */
   readonly monotonicMs: () => number
   readonly metrics: Pick<ProvisionMetrics, 'decided' | 'keysHeld' | 'applied'>
+  /** Told of every key that was let in. */
+  readonly noteUse?: (key: HeldKey, now: Instant) => void
 }
 
 /**
  * All keys and where their holders stand, in memory, by the hash of the key: a decision asks nobody, and a key that
  * is not here does not exist.
  */
-export function createKeyTable({ holders, monotonicMs, metrics }: KeyTableDeps): KeyTable {
-  const byHash = new Map<string, KeyState>()
+export function createKeyTable({ holders, monotonicMs, metrics, noteUse }: KeyTableDeps): KeyTable {
+  const keys = createCompactKeys()
   const byHolder = new Map<string, Map<QuotaKey, QuotaStatus>>()
-  const rates = createRateLimiter()
-  let sweepAtMs = monotonicMs() + RATE_SWEEP_MS
+  const rates = createRates(monotonicMs)
 
-  const find = (presented: string): KeyState | Refusal => {
-    if (!isWellFormedKey(presented)) {
-      return refusal('malformedKey', 401, 'This is not an API key: its form or its checksum is wrong.')
-    }
-    const hash = hashKey(presented)
-    const state = byHash.get(hash)
-    // The map compared the hashes; comparing again in constant time costs little and leaks nothing.
-    if (state === undefined || !timingSafeEqual(Buffer.from(state.hash), Buffer.from(hash))) {
-      return refusal('unknownKey', 401, 'There is no such API key.')
-    }
-    return state
+  const find = (presented: string): HeldKey | Refusal => {
+    const wellFormed = isWellFormedKey(presented)
+    // A garbled key of our own form is told apart without hashing; one that was imported may look like anything.
+    if (!wellFormed && (hasOurPrefix(presented) || presented.length > KEY_CHARS_MAX)) return MALFORMED
+    return keys.find(hash('sha256', presented, 'binary')) ?? (wellFormed ? UNKNOWN : MALFORMED)
   }
 
-  const statusesOf = (state: KeyState, holder: Holder | null): readonly QuotaStatus[] => {
-    if (holder === null || state.quotas.length === 0) return []
-    const held = byHolder.get(holderIndex(state.tenant, holder))
-    return state.quotas.flatMap((quotaKey) => held?.get(quotaKey) ?? [])
+  const statusesOf = (key: HeldKey, holder: Holder | null): readonly QuotaStatus[] => {
+    if (holder === null || key.quotas.length === 0) return NO_STATUSES
+    const held = byHolder.get(holderIndex(key.tenant, holder))
+    return held === undefined ? NO_STATUSES : key.quotas.flatMap((quotaKey) => held.get(quotaKey) ?? [])
   }
 
-  /** The key's own rate, and that of every quota that throttles its holder. */
-  const spendRates = (
-    state: KeyState,
-    statuses: readonly QuotaStatus[],
-  ): { readonly remaining: number | null } | Refusal => {
-    const nowMs = monotonicMs()
-    if (nowMs >= sweepAtMs) {
-      rates.sweep(nowMs)
-      sweepAtMs = nowMs + RATE_SWEEP_MS
-    }
-    let remaining: number | null = null
-    for (const { bucket, rate, name } of ratesOf(state, statuses)) {
-      const outcome = rates.take(bucket, rate, nowMs)
-      if (outcome.kind === 'exceeds') {
-        const detail = `${name} allows ${rate.requestsPerSecond} requests a second in bursts of ${rate.burst}.`
-        return {
-          ...refusal('rateLimited', 429, detail),
-          retryAfterSeconds: Math.max(1, Math.ceil(outcome.retryAfterMs / 1000)),
-        }
-      }
-      remaining = Math.min(remaining ?? outcome.remaining, outcome.remaining)
-    }
-    return { remaining }
+  const judged = (
+    key: HeldKey,
+    hint: string,
+    about: Pick<VerifyRequest, 'permission' | 'from'>,
+    spend: boolean,
+  ): Decided => {
+    const holder = holderOf(key)
+    const now = holders.now(key.tenant, holder)
+    const statuses = currentStatuses(statusesOf(key, holder), now)
+    const { permission, from = null } = about
+    const judgement = judge({ key, hint, statuses, now, permission, from })
+    if (judgement.kind === 'refused')
+      return { key, statuses, decidedAt: now, rates: NO_RATES, refusal: judgement }
+    const spent = spend ? rates.spend(key, hint, statuses) : NOTHING_SPENT
+    if (spent.refusal === null && spend) noteUse?.(key, now)
+    return { key, statuses, decidedAt: now, rates: spent.figures, refusal: spent.refusal }
   }
 
-  const decide = (
-    state: KeyState,
-    permission: string | null,
-    spend: (statuses: readonly QuotaStatus[]) => { readonly remaining: number | null } | Refusal,
-  ): Verification => {
-    const holder = holderOf(state)
-    const now = holders.now(state.tenant, holder)
-    const statuses = currentStatuses(statusesOf(state, holder), now)
-    const judgement = judge({ state, statuses, now, permission })
-    const outcome = judgement.kind === 'refused' ? judgement : spend(statuses)
-    const about = {
-      keyId: state.keyId,
-      name: state.name,
-      customer: state.customer,
-      subject: state.subject,
-      scopes: state.scopes,
-      quotas: statuses.map(figuresOf),
-    }
-    return 'kind' in outcome
-      ? { ...about, valid: false, refusal: outcome }
-      : { ...about, valid: true, requestsRemaining: outcome.remaining }
+  const decide = ({ tenant, key: presented, permission, from = null }: VerifyRequest): Decided => {
+    const found = find(presented)
+    const decided =
+      'kind' in found
+        ? { ...NOBODY, refusal: found }
+        : tenant !== null && found.tenant !== tenant
+          ? { ...NOBODY, refusal: UNKNOWN }
+          : judged(found, keyHint(presented), { permission, from }, true)
+    metrics.decided(decided.refusal === null ? 'valid' : decided.refusal.code)
+    return decided
+  }
+
+  const applyStatus = (status: QuotaStatus): 'applied' | 'older' => {
+    const index = holderIndex(status.tenant, status.holder)
+    const held = byHolder.get(index) ?? new Map<QuotaKey, QuotaStatus>()
+    if ((held.get(status.quotaKey)?.version ?? 0) >= status.version) return 'older'
+    byHolder.set(index, held.set(status.quotaKey, status))
+    return 'applied'
   }
 
   return {
     apply(document) {
-      if (document.kind === 'key') {
-        const held = byHash.get(document.hash)
-        if (held !== undefined && held.version >= document.version) {
-          metrics.applied('older')
-          return
-        }
-        byHash.set(document.hash, document)
-        metrics.keysHeld(byHash.size)
-      } else {
-        const index = holderIndex(document.tenant, document.holder)
-        const held = byHolder.get(index) ?? new Map<QuotaKey, QuotaStatus>()
-        if ((held.get(document.quotaKey)?.version ?? 0) >= document.version) {
-          metrics.applied('older')
-          return
-        }
-        byHolder.set(index, held.set(document.quotaKey, document))
-      }
-      metrics.applied('applied')
+      metrics.applied(document.kind === 'key' ? keys.put(document) : applyStatus(document))
+      if (document.kind === 'key') metrics.keysHeld(keys.size())
     },
 
-    authenticate(presented) {
-      const state = find(presented)
-      if (state.kind === 'refused') {
-        metrics.decided(state.code)
-        return { kind: 'refused', status: 401, code: state.code, detail: state.detail }
+    authenticate(presented, from = null) {
+      const key = find(presented)
+      if ('kind' in key) {
+        metrics.decided(key.code)
+        return { kind: 'refused', status: 401, code: key.code, detail: key.detail }
       }
-      const holder = holderOf(state)
-      const now = holders.now(state.tenant, holder)
+      const holder = holderOf(key)
+      const now = holders.now(key.tenant, holder)
       // A quota that blocks requests does not keep usage from being told: only a suspension shuts the API.
-      const statuses = statusesOf(state, holder).filter((status) => status.phase === 'suspended')
-      const judgement = judge({ state, statuses, now, permission: null })
+      const statuses = statusesOf(key, holder).filter((status) => status.phase === 'suspended')
+      const judgement = judge({ key, hint: keyHint(presented), statuses, now, permission: null, from })
       if (judgement.kind === 'refused') {
         metrics.decided(judgement.code)
-        return judgement.status === 401
-          ? { kind: 'refused', status: 401, code: judgement.code, detail: judgement.detail }
-          : { kind: 'refused', status: 403, code: 'keySuspended', detail: judgement.detail }
+        const { code, detail } = judgement
+        if (judgement.status === 401) return { kind: 'refused', status: 401, code, detail }
+        const forbidden = code === 'addressNotAllowed' ? code : 'keySuspended'
+        return { kind: 'refused', status: 403, code: forbidden, detail }
       }
       metrics.decided('valid')
-      const scopes = API_SCOPES.filter((scope) => state.scopes.includes(scope))
-      return { kind: 'authenticated', principal: { tenant: state.tenant, keyId: state.keyId, scopes } }
+      noteUse?.(key, now)
+      const scopes = API_SCOPES.filter((scope) => key.scopes.includes(scope))
+      return { kind: 'authenticated', principal: { tenant: key.tenant, keyId: key.keyId, scopes } }
     },
 
-    verify({ tenant, key, permission }) {
-      const found = find(key)
-      const state =
-        found.kind === 'key' && found.tenant !== tenant
-          ? refusal('unknownKey', 401, 'There is no such API key.')
-          : found
-      const verification: Verification =
-        state.kind === 'refused'
-          ? { ...NOBODY, valid: false, refusal: state }
-          : decide(state, permission, (statuses) => spendRates(state, statuses))
-      metrics.decided(verification.valid ? 'valid' : verification.refusal.code)
-      return verification
-    },
-
-    explain: (state, permission) => decide(state, permission, () => ({ remaining: null })),
+    decide,
+    verify: (request) => verificationOf(decide(request)),
+    explain: (state, permission) => verificationOf(judged(state, state.hint, { permission }, false)),
 
     *statuses() {
       for (const held of byHolder.values()) yield* held.values()
     },
-    size: () => byHash.size,
+    size: () => keys.size(),
+    byteLength: () => keys.byteLength(),
   }
 }
 
-const RATE_SWEEP_MS = 60_000
-
-const NOBODY = { keyId: null, name: null, customer: null, subject: null, scopes: [], quotas: [] } as const
-
-function* ratesOf(state: KeyState, statuses: readonly QuotaStatus[]) {
-  if (state.rate !== null) yield { bucket: state.keyId, rate: state.rate, name: `The key ${state.hint}` }
-  for (const status of statuses) {
-    const requestsPerSecond = status.throttleRequestsPerSecond
-    if (requestsPerSecond === null) continue
-    const rate = { requestsPerSecond, burst: Math.max(1, Math.ceil(requestsPerSecond)) }
-    const bucket = `${holderIndex(status.tenant, status.holder)}\0${status.quotaKey}`
-    yield { bucket, rate, name: `The quota "${status.quotaKey}" throttles: it` }
+/** A decision with everything there is to tell of the key. */
+export function verificationOf({ key, statuses, decidedAt, rates, refusal }: Decided): Verification {
+  const about = {
+    keyId: key?.keyId ?? null,
+    name: key?.name ?? null,
+    customer: key?.customer ?? null,
+    subject: key?.subject ?? null,
+    environment: key?.environment ?? null,
+    scopes: key?.scopes ?? [],
+    quotas: statuses.map(figuresOf),
+    decidedAt,
+    rates,
   }
+  if (refusal !== null) return { ...about, valid: false, refusal }
+  const remaining = rates.map((rate) => rate.remaining)
+  return { ...about, valid: true, requestsRemaining: remaining.length === 0 ? null : Math.min(...remaining) }
 }
+
+/** Longer texts are no keys of anybody; hashing them would be work for an attacker's asking. */
+const KEY_CHARS_MAX = 500
+const NO_STATUSES: readonly QuotaStatus[] = []
+const NO_RATES: readonly RateFigures[] = []
+const NOTHING_SPENT = { figures: NO_RATES, refusal: null }
+const NOBODY = { key: null, statuses: NO_STATUSES, decidedAt: null, rates: NO_RATES }
+const MALFORMED = refusal('malformedKey', 401, 'This is not an API key: its form or its checksum is wrong.')
+const UNKNOWN = refusal('unknownKey', 401, 'There is no such API key.')

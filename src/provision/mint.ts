@@ -7,7 +7,7 @@ import {
   type TenantId,
 } from '../id/ids.ts'
 import { type Instant, instantOf } from '../time/instant.ts'
-import { generateKey, hashKey, keyHint } from './key-format.ts'
+import { type Environment, generateKey, hashKey, keyHint } from './key-format.ts'
 import type { KeyState, Rate } from './key-state.ts'
 
 export interface KeyRequest {
@@ -16,7 +16,10 @@ export interface KeyRequest {
   readonly scopes: readonly string[]
   readonly customer?: CustomerKey | null
   readonly subject?: SubjectId | null
+  readonly environment?: Environment
+  readonly notBefore?: Instant | null
   readonly expiresAt?: Instant | null
+  readonly ipRanges?: readonly string[]
   readonly rate?: Rate | null
   readonly quotas?: readonly QuotaKey[]
 }
@@ -37,31 +40,47 @@ export function mintKey(
   request: KeyRequest,
   context: MintContext,
 ): { readonly key: string; readonly state: KeyState } {
-  const { key, secret } = mintSecret(context)
-  const state: KeyState = {
+  const { key, secret } = mintSecret(context, request.environment)
+  return { key, state: stateOf(request, secret) }
+}
+
+/** The state of a key that was made elsewhere and is known here by its hash alone. */
+export function importKey(
+  request: KeyRequest,
+  imported: { readonly hash: string; readonly hint: string },
+  { nowMs, createdAt, randomBytes }: MintContext,
+): KeyState {
+  const keyId = makeId('key', nowMs, randomBytes(10)) as ApiKeyId
+  return stateOf(request, { keyId, createdAt, ...imported })
+}
+
+function stateOf(request: KeyRequest, secret: KeySecret): KeyState {
+  return {
     kind: 'key',
     version: 1,
     ...secret,
     tenant: request.tenant,
     name: request.name,
+    environment: request.environment ?? 'live',
     customer: request.customer ?? null,
     subject: request.subject ?? null,
     scopes: [...new Set(request.scopes)],
     quotas: [...new Set(request.quotas ?? [])],
     rate: request.rate ?? null,
+    ipRanges: [...new Set(request.ipRanges ?? [])],
+    notBefore: request.notBefore ?? null,
     expiresAt: request.expiresAt ?? null,
     revokedAt: null,
     causes: [],
     rotatedTo: null,
   }
-  return { key, state }
 }
 
-export function mintSecret({ nowMs, createdAt, randomBytes }: MintContext): {
-  readonly key: string
-  readonly secret: KeySecret
-} {
-  const key = generateKey(randomBytes)
+export function mintSecret(
+  { nowMs, createdAt, randomBytes }: MintContext,
+  environment: Environment = 'live',
+): { readonly key: string; readonly secret: KeySecret } {
+  const key = generateKey(randomBytes, environment)
   const keyId = makeId('key', nowMs, randomBytes(10)) as ApiKeyId
   return { key, secret: { keyId, hash: hashKey(key), hint: keyHint(key), createdAt } }
 }

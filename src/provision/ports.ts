@@ -75,10 +75,13 @@ export type RotateOutcome =
 
 /** Keys with their published states: every write puts the new state on `key.state.v1` in the same transaction. */
 export interface KeyStore {
-  /** Also assigns the key's quotas to its holder. Refuses quotas that do not exist. */
+  /** Also assigns the key's quotas to its holder. Refuses quotas that do not exist, and a hash that is taken. */
   create(
     state: KeyState,
-  ): Promise<{ readonly kind: 'created' } | { readonly kind: 'unknownQuota'; readonly quotaKey: QuotaKey }>
+  ): Promise<
+    | { readonly kind: 'created' | 'hashTaken' }
+    | { readonly kind: 'unknownQuota'; readonly quotaKey: QuotaKey }
+  >
   get(tenant: TenantId, keyId: ApiKeyId): Promise<KeyState | null>
   list(
     tenant: TenantId,
@@ -99,6 +102,17 @@ export interface KeyStore {
     cause: Exclude<Cause, { kind: 'quota' }>,
   ): Promise<KeyChangeOutcome>
   resume(tenant: TenantId, keyId: ApiKeyId, kind: Exclude<CauseKind, 'quota'>): Promise<KeyChangeOutcome>
+  /** Remembers when keys were used; what is held already and later stays. Publishes nothing. */
+  noteUses(uses: readonly KeyUse[]): Promise<void>
+  /** When each of these keys was last used, as far as it was told; keys that were never used are missing. */
+  lastUses(tenant: TenantId, keyIds: readonly ApiKeyId[]): Promise<ReadonlyMap<ApiKeyId, Instant>>
+}
+
+export interface KeyUse {
+  readonly tenant: TenantId
+  readonly keyId: ApiKeyId
+  /** By the holder's clock. */
+  readonly at: Instant
 }
 
 export type PutQuotaOutcome = { readonly kind: 'created' | 'replaced' | 'unchanged'; readonly quota: Quota }

@@ -84,6 +84,33 @@ export function describeGateStore(name: string, open: () => Promise<GateStoreUnd
       expect(await store.published()).toEqual([])
     })
 
+    it('keeps one key a hash, and writes nothing of a second', async () => {
+      const store = await open()
+      const state = aState()
+      await store.keys.create(state)
+      const twin = aState({ hash: state.hash })
+      expect(await store.keys.create(twin)).toEqual({ kind: 'hashTaken' })
+      expect(await store.keys.get(TENANT, twin.keyId)).toBeNull()
+      expect(await store.published()).toEqual([state])
+    })
+
+    it('remembers the last use of keys, never an earlier one, and publishes nothing of it', async () => {
+      const store = await open()
+      const [used, unused] = [aState(), aState()]
+      await store.keys.create(used)
+      await store.keys.create(unused)
+      await store.published()
+      const use = (at: number) => ({ tenant: TENANT, keyId: used.keyId, at: instantOf(at) })
+      await store.keys.noteUses([])
+      await store.keys.noteUses([use(NOW), { ...use(NOW), keyId: 'key_none' as ApiKeyId }])
+      await store.keys.noteUses([use(NOW - 5)])
+      expect(await store.keys.lastUses(TENANT, [used.keyId, unused.keyId])).toEqual(
+        new Map([[used.keyId, NOW]]),
+      )
+      expect(await store.keys.lastUses(TENANT, [])).toEqual(new Map())
+      expect(await store.published()).toEqual([])
+    })
+
     it('changes a key a version at a time, and a revoked one never again', async () => {
       const store = await open()
       const state = aState()

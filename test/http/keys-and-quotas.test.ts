@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import type { ApiKeyId } from '../../src/id/ids.ts'
 import { createApi } from '../../src/http/api.ts'
 import { createKeyRoutes } from '../../src/http/keys.ts'
 import { createQuotaRoutes } from '../../src/http/quotas.ts'
@@ -29,8 +31,12 @@ async function openServer(): Promise<Server> {
   const settled = { here: 0, everywhere: 0 }
   const deps = {
     authenticator,
-    settle: async () => void settled.here++,
-    settleEverywhere: async () => void settled.everywhere++,
+    settle: async () => {
+      settled.here++
+    },
+    settleEverywhere: async () => {
+      settled.everywhere++
+    },
   }
   const { keyring, table, store, quotas, holders, meters } = gate
   const book = createQuotaBook({
@@ -157,6 +163,8 @@ describe('/v1/keys', () => {
     [{ name: 'x', expiresAt: 'tomorrow' }, '/expiresAt'],
     [{ name: 'x', expiresAt: '2020-01-01T00:00:00Z' }, '/expiresAt'],
     [{ name: 'x', customer: 'nobody' }, '/customer'],
+    [{ name: 'x', ipRanges: ['10.0.0.0/33'] }, '/ipRanges/0'],
+    [{ name: 'x', notBefore: '2030-01-01T00:00:00Z', expiresAt: '2029-01-01T00:00:00Z' }, '/notBefore'],
     [{ name: 'x', quotas: ['none'] }, '/quotas'],
     [{ name: 'x', customer: 'acme', quotas: ['none'] }, '/quotas/0'],
     [{ name: 'x', rate: { requestsPerSecond: 0, burst: 1 } }, '/rate/requestsPerSecond'],
@@ -165,6 +173,30 @@ describe('/v1/keys', () => {
     const answer = await call('POST', '/v1/keys', body)
     expect(answer.status).toBe(400)
     expect(answer.body['errors']).toMatchObject([{ pointer }])
+  })
+
+  it('imports a key by its hash, and does not show what it does not know', async () => {
+    const { call } = await openServer()
+    const foreign = 'sk-moved-from-elsewhere'
+    for (const encoding of ['hex', 'base64'] as const) {
+      const value = hash('sha256', foreign + encoding, encoding)
+      const made = await call('POST', '/v1/keys', { name: 'moved', hash: { algorithm: 'sha256', value } })
+      expect(made).toMatchObject({ status: 201, body: { key: null, hint: 'imported', lastUsedAt: null } })
+      expect((await call('POST', '/v1/keys/verify', { key: foreign + encoding })).body['valid']).toBe(true)
+      const again = await call('POST', '/v1/keys', { name: 'moved', hash: { algorithm: 'sha256', value } })
+      expect(again.body).toMatchObject({ status: 400, code: 'hashTaken', errors: [{ pointer: '/hash' }] })
+    }
+    const short = await call('POST', '/v1/keys', { name: 'x', hash: { algorithm: 'sha256', value: 'abc' } })
+    expect(short.body['errors']).toMatchObject([{ pointer: '/hash/value' }])
+  })
+
+  it('shows when a key was last used', async () => {
+    const { call, id, gate } = await withQuota()
+    await gate.store.keys.noteUses([{ tenant: TENANT, keyId: id as ApiKeyId, at: gate.now }])
+    expect((await call('GET', `/v1/keys/${id}`)).body['lastUsedAt']).toBe('2023-11-15T12:00:00Z')
+    expect((await call('GET', '/v1/keys')).body).toMatchObject({
+      data: [{ lastUsedAt: null }, { lastUsedAt: '2023-11-15T12:00:00Z' }],
+    })
   })
 
   it('rotates with an overlap, and says when the old key ends', async () => {
@@ -284,6 +316,42 @@ describe('/v1/keys/verify', () => {
       status: 403,
       code: 'keySuspended',
     })
+  })
+
+  it('carries the whole HTTP answer, for services in any language', async () => {
+    const { call, gate, key } = await withQuota()
+    await use(gate, 160_000n)
+    expect((await call('POST', '/v1/keys/verify', { key })).body).toMatchObject({
+      problem: null,
+      headers: {
+        'ratelimit-policy': '"output-tokens";q=200000;w=2592000;qu="tokens"',
+        ratelimit: '"output-tokens";r=40000;t=1339200',
+        'meter-warning': '"output-tokens";level=80',
+      },
+    })
+    await use(gate, 40_000n)
+    expect((await call('POST', '/v1/keys/verify', { key })).body).toMatchObject({
+      headers: { 'retry-after': '1339200' },
+      problem: { status: 429, 'violated-policies': ['output-tokens'], decision: { epoch: '2023-11' } },
+    })
+  })
+
+  it('takes permissions as a query and the address of the caller', async () => {
+    const { call } = await openServer()
+    const made = await call('POST', '/v1/keys', {
+      name: 'x',
+      scopes: ['chat.*', 'model.small'],
+      ipRanges: ['203.0.113.0/24'],
+    })
+    const verify = async (more: object): Promise<unknown> =>
+      (await call('POST', '/v1/keys/verify', { key: made.body['key'], ip: '203.0.113.7', ...more })).body[
+        'code'
+      ]
+    expect(await verify({ permission: 'chat.write AND (model.small OR model.large)' })).toBe('valid')
+    expect(await verify({ permission: 'chat.write AND model.large' })).toBe('insufficientPermission')
+    expect(await verify({ ip: '198.51.100.1' })).toBe('addressNotAllowed')
+    const faulty = await call('POST', '/v1/keys/verify', { key: 'x', permission: 'a AND' })
+    expect(faulty.body).toMatchObject({ status: 400, errors: [{ pointer: '/permission' }] })
   })
 
   it('checks a permission, and says nothing of unknown keys', async () => {

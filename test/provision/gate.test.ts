@@ -1,8 +1,10 @@
+import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ApiKeyId, MeterKey, QuotaKey, SubjectId, TenantId } from '../../src/id/ids.ts'
 import type { KeyState } from '../../src/provision/key-state.ts'
 import type { KeyRequest } from '../../src/provision/mint.ts'
 import type { Verification } from '../../src/provision/key-table.ts'
+import { parsePermission, type PermissionQuery } from '../../src/provision/permission.ts'
 import { ACME, aQuota, at, type Gate, openGate, TENANT, TOKENS } from '../support/gate.ts'
 
 async function aKey(
@@ -14,7 +16,12 @@ async function aKey(
   return outcome
 }
 const verify = (gate: Gate, key: string, permission: string | null = null): Verification =>
-  gate.table.verify({ tenant: TENANT, key, permission })
+  gate.table.verify({ tenant: TENANT, key, permission: permission === null ? null : queryOf(permission) })
+const queryOf = (text: string): PermissionQuery => {
+  const parsed = parsePermission(text)
+  if (parsed.kind === 'fault') throw new Error(parsed.detail)
+  return parsed.query
+}
 const codeOf = (found: Verification): string => (found.valid ? 'valid' : found.refusal.code)
 const use = async (gate: Gate, quantity: bigint, time = gate.now, subject = 'a'): Promise<void> => {
   gate.usage.push([subject, time, quantity])
@@ -128,6 +135,51 @@ describe('keys', () => {
     expect(outcome).toMatchObject({ kind: 'refused', code, pointer })
   })
 
+  it('a key is pending before its time, and waiting helps', async () => {
+    const gate = openGate()
+    const { key, state } = await aKey(gate, { notBefore: at('2023-11-15T12:00:30Z') })
+    expect(gate.keyring.conditionOf(state)).toBe('pending')
+    expect(verify(gate, key)).toMatchObject({
+      refusal: { code: 'notYetValidKey', status: 401, retryAfterSeconds: 30 },
+    })
+    gate.now = at('2023-11-15T12:00:30Z')
+    expect(codeOf(verify(gate, key))).toBe('valid')
+  })
+
+  it('a key that is bound to addresses is refused elsewhere, and where nobody tells the address', async () => {
+    const gate = openGate()
+    const { key } = await aKey(gate, { ipRanges: ['203.0.113.0/24', '2001:db8::/32'], scopes: ['ingest'] })
+    const from = (address: string | null): string =>
+      codeOf(gate.table.verify({ tenant: TENANT, key, permission: null, from: address }))
+    expect(
+      ['203.0.113.9', '::ffff:203.0.113.9', '2001:db8::1', '203.0.114.1', 'nonsense', null].map(from),
+    ).toEqual(['valid', 'valid', 'valid', 'addressNotAllowed', 'addressNotAllowed', 'addressNotAllowed'])
+    expect(gate.table.authenticate(key)).toMatchObject({ status: 403, code: 'addressNotAllowed' })
+    expect(gate.table.authenticate(key, '203.0.113.9').kind).toBe('authenticated')
+  })
+
+  it('a key that was made elsewhere is known by its hash, whatever it looks like', async () => {
+    const gate = openGate()
+    const foreign = 'sk-other-vendor-0123456789'
+    const imported = { hash: hash('sha256', foreign, 'base64url'), hint: 'sk-…6789' }
+    const request = { tenant: TENANT, name: 'moved', scopes: [], customer: ACME }
+    expect(codeOf(verify(gate, foreign))).toBe('malformedKey')
+    expect(await gate.keyring.import(request, imported)).toMatchObject({ kind: 'imported' })
+    expect(verify(gate, foreign)).toMatchObject({ valid: true, customer: ACME })
+    expect(await gate.keyring.import(request, imported)).toMatchObject({
+      kind: 'refused',
+      code: 'hashTaken',
+      pointer: '/hash',
+    })
+  })
+
+  it('a test key says so in its form and in every decision', async () => {
+    const gate = openGate()
+    const { key } = await aKey(gate, { environment: 'test' })
+    expect(key).toMatch(/^tm_test_/)
+    expect(verify(gate, key)).toMatchObject({ valid: true, environment: 'test' })
+  })
+
   it('I6: of two states the higher version wins, in any order and however often', async () => {
     const gate = openGate()
     const { key, state } = await aKey(gate)
@@ -155,6 +207,58 @@ describe('rates', () => {
     expect([answers(), answers()]).toEqual(['valid', 'rateLimited'])
     gate.monotonicMs = 100_000
     expect(verify(gate, key)).toMatchObject({ valid: true, requestsRemaining: 2 })
+  })
+})
+
+describe('several limits on one request', () => {
+  it('spend all rates or none: what one refuses costs nothing at the other', async () => {
+    const gate = openGate()
+    const ladder = [{ at: '1', action: 'throttle', requestsPerSecond: 1 }] as const
+    await gate.store.quotas.put(aQuota({ ladder }), gate.now)
+    const rate = { requestsPerSecond: 1, burst: 2 }
+    const { key } = await aKey(gate, { customer: ACME, quotas: [TOKENS], rate })
+    await use(gate, 200_000n)
+    expect(codeOf(verify(gate, key))).toBe('valid')
+    const refused = verify(gate, key)
+    expect(refused).toMatchObject({
+      refusal: { code: 'rateLimited', policy: TOKENS },
+      rates: [
+        { name: 'rps', remaining: 0 },
+        { name: TOKENS, remaining: 0 },
+      ],
+    })
+    gate.monotonicMs = 1000
+    expect(verify(gate, key)).toMatchObject({ valid: true, rates: [{ remaining: 1 }, { remaining: 0 }] })
+  })
+
+  it('I9: of several quotas that are used up the one counts that lasts longest', async () => {
+    const gate = openGate()
+    await gate.store.quotas.put(aQuota({ limit: '10' }), gate.now)
+    const prepaid = 'credits' as QuotaKey
+    await gate.store.quotas.put(aQuota({ key: prepaid, limit: '10', period: 'prepaid' }), gate.now)
+    const daily = 'daily' as QuotaKey
+    await gate.store.quotas.put(aQuota({ key: daily, limit: '10', period: 'day' }), gate.now)
+    const two = await aKey(gate, { customer: ACME, quotas: [daily, TOKENS] })
+    const three = await aKey(gate, { customer: ACME, quotas: [daily, TOKENS, prepaid] })
+    await use(gate, 10n)
+    expect(verify(gate, two.key)).toMatchObject({
+      refusal: { status: 429, quota: { quota: TOKENS, resetAt: at('2023-12-01T00:00:00Z') } },
+    })
+    expect(verify(gate, three.key)).toMatchObject({
+      refusal: { code: 'creditsExhausted', status: 402, retryAfterSeconds: null, quota: { quota: prepaid } },
+    })
+  })
+
+  it('a rotated key and its successor share one rate', async () => {
+    const gate = openGate()
+    const { key, state } = await aKey(gate, { rate: { requestsPerSecond: 1, burst: 2 } })
+    const rotated = await gate.keyring.rotate(TENANT, state.keyId, 60_000)
+    if (rotated.kind !== 'rotated') throw new Error(rotated.kind)
+    expect([key, rotated.key, key].map((one) => codeOf(verify(gate, one)))).toEqual([
+      'valid',
+      'valid',
+      'rateLimited',
+    ])
   })
 })
 

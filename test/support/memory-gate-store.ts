@@ -14,6 +14,7 @@ import type {
 import type { Quota } from '../../src/provision/quota.ts'
 import type { Notice } from '../../src/provision/settle.ts'
 import { type Page, type PageRequest, pageOf } from '../../src/id/page.ts'
+import { type Instant, instantOf } from '../../src/time/instant.ts'
 import { add, compare, decimal, toText, ZERO } from '../../src/money/decimal.ts'
 
 export interface MemoryGateStore {
@@ -36,6 +37,7 @@ export function createMemoryGateStore(): MemoryGateStore {
   const topUps: TopUp[] = []
   const locks = new Map<string, Promise<unknown>>()
   const published: KeyTopicDocument[] = []
+  const lastUses = new Map<string, Instant>()
 
   const indexOf = ({ tenant, holder, quotaKey }: Assignment): string =>
     `${holderIndex(tenant, holder)}\0${quotaKey}`
@@ -79,13 +81,14 @@ export function createMemoryGateStore(): MemoryGateStore {
         for (const quotaKey of state.quotas) {
           if (!quotas.has(`${state.tenant}\0${quotaKey}`)) return { kind: 'unknownQuota', quotaKey }
         }
+        if ([...keys.values()].some((other) => other.hash === state.hash)) return { kind: 'hashTaken' }
         const holder = holderOf(state)
         for (const quotaKey of holder === null ? [] : state.quotas) {
           const assignment = { tenant: state.tenant, quotaKey, holder: holder as Assignment['holder'] }
           assignments.set(indexOf(assignment), assignment)
         }
         put(state)
-        return { kind: 'created' }
+        return { kind: 'created' as const }
       },
       get: async (tenant, keyId) => keys.get(`${tenant}\0${keyId}`) ?? null,
       list: async (tenant, { customer, subject }, page) =>
@@ -122,6 +125,19 @@ export function createMemoryGateStore(): MemoryGateStore {
           held.causes.some((one) => one.kind === kind)
             ? { causes: withoutCauses(held.causes, { kind }) }
             : null,
+        ),
+      async noteUses(uses) {
+        for (const { tenant, keyId, at } of uses) {
+          const index = `${tenant}\0${keyId}`
+          if (keys.has(index)) lastUses.set(index, instantOf(Math.max(lastUses.get(index) ?? at, at)))
+        }
+      },
+      lastUses: async (tenant, keyIds) =>
+        new Map(
+          keyIds.flatMap((keyId) => {
+            const at = lastUses.get(`${tenant}\0${keyId}`)
+            return at === undefined ? [] : [[keyId, at] as const]
+          }),
         ),
     },
     quotas: {

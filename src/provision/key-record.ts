@@ -1,0 +1,229 @@
+import type { ApiKeyId, CustomerKey, QuotaKey, SubjectId, TenantId } from '../id/ids.ts'
+import type { Instant } from '../time/instant.ts'
+import type { Cause } from './cause.ts'
+import type { Environment } from './key-format.ts'
+import type { KeyState, Rate } from './key-state.ts'
+import type { StringPool } from './string-pool.ts'
+
+/** What many keys have in common; kept once for all of them. */
+export interface KeyTemplate {
+  readonly tenant: TenantId
+  readonly environment: Environment
+  readonly scopes: readonly string[]
+  readonly quotas: readonly QuotaKey[]
+  readonly rate: Rate | null
+  readonly ipRanges: readonly string[]
+}
+
+/** A key as the table holds it: all that a decision needs. The hash finds it, and the hint is made of the key. */
+export type HeldKey = Omit<KeyState, 'kind' | 'hash' | 'hint' | 'createdAt'>
+
+export interface Templates {
+  idOf(state: KeyTemplate): number
+  get(id: number): KeyTemplate
+}
+
+export function createTemplates(): Templates {
+  const ids = new Map<string, number>()
+  const all: KeyTemplate[] = []
+  return {
+    idOf({ tenant, environment, scopes, quotas, rate, ipRanges }) {
+      const text = JSON.stringify([tenant, environment, scopes, quotas, rate, ipRanges])
+      const known = ids.get(text)
+      if (known !== undefined) return known
+      ids.set(text, all.length)
+      return all.push({ tenant, environment, scopes, quotas, rate, ipRanges }) - 1
+    },
+    get(id) {
+      const template = all[id]
+      if (template === undefined) throw new RangeError(`no template ${id}`)
+      return template
+    },
+  }
+}
+
+/** Bytes of the hash that identify a key: at 128 bits no two keys ever made have the same. */
+export const HASH_BYTES = 16
+const ID_AT = HASH_BYTES
+const FLAGS_AT = ID_AT + 16
+const VARINTS_AT = FLAGS_AT + 1
+
+const HAS_NOT_BEFORE = 1
+const HAS_EXPIRY = 2
+const IS_REVOKED = 4
+/** Causes, successor or an id of another form follow as JSON. */
+const HAS_TAIL = 8
+const HAS_OTHER_ID = 16
+
+interface Tail {
+  readonly causes: readonly Cause[]
+  readonly rotatedTo: ApiKeyId | null
+  readonly keyId?: ApiKeyId
+}
+
+/**
+ * Writes a key as bytes: 16 of its hash, 16 of its id, flags, numbers of 7 bits a byte, and instants only where
+ * there are any.
+ * @returns the length of the record
+ */
+export function encodeKey(into: Buffer, state: KeyState, strings: StringPool, templates: Templates): number {
+  into.write(state.hash, 0, HASH_BYTES, 'base64url')
+  const otherId = !packId(state.keyId, into, ID_AT)
+  const tail = state.causes.length > 0 || state.rotatedTo !== null || otherId
+  into[FLAGS_AT] =
+    (state.notBefore === null ? 0 : HAS_NOT_BEFORE) |
+    (state.expiresAt === null ? 0 : HAS_EXPIRY) |
+    (state.revokedAt === null ? 0 : IS_REVOKED) |
+    (tail ? HAS_TAIL : 0) |
+    (otherId ? HAS_OTHER_ID : 0)
+  let at = writeVarint(into, VARINTS_AT, state.version)
+  at = writeVarint(into, at, templates.idOf(state))
+  at = writeVarint(into, at, strings.intern(state.name))
+  at = writeVarint(into, at, state.customer === null ? 0 : strings.intern(state.customer))
+  at = writeVarint(into, at, state.subject === null ? 0 : strings.intern(state.subject))
+  for (const instant of [state.notBefore, state.expiresAt, state.revokedAt]) {
+    if (instant !== null) at = into.writeDoubleLE(instant, at)
+  }
+  if (!tail) return at
+  const rest: Tail = {
+    causes: state.causes,
+    rotatedTo: state.rotatedTo,
+    ...(otherId ? { keyId: state.keyId } : {}),
+  }
+  const text = JSON.stringify(rest)
+  at = writeVarint(into, at, Buffer.byteLength(text))
+  return at + into.write(text, at)
+}
+
+/** Reads the key at an offset. @returns the key and where its record ends */
+export function decodeKey(
+  from: Buffer,
+  start: number,
+  strings: StringPool,
+  templates: Templates,
+): { readonly key: HeldKey; readonly end: number } {
+  const flags = from[start + FLAGS_AT] ?? 0
+  const cursor = { from, at: start + VARINTS_AT }
+  const version = readVarint(cursor)
+  const template = templates.get(readVarint(cursor))
+  const name = readVarint(cursor)
+  const customer = readVarint(cursor)
+  const subject = readVarint(cursor)
+  const instant = (flag: number): Instant | null => {
+    if ((flags & flag) === 0) return null
+    cursor.at += 8
+    return from.readDoubleLE(cursor.at - 8) as Instant
+  }
+  const notBefore = instant(HAS_NOT_BEFORE)
+  const expiresAt = instant(HAS_EXPIRY)
+  const revokedAt = instant(IS_REVOKED)
+  const tail = (flags & HAS_TAIL) === 0 ? NO_TAIL : readTail(cursor)
+  const key: HeldKey = {
+    version,
+    tenant: template.tenant,
+    environment: template.environment,
+    scopes: template.scopes,
+    quotas: template.quotas,
+    rate: template.rate,
+    ipRanges: template.ipRanges,
+    notBefore,
+    expiresAt,
+    revokedAt,
+    causes: tail.causes,
+    rotatedTo: tail.rotatedTo,
+    customer: customer === 0 ? null : (strings.get(customer) as CustomerKey),
+    subject: subject === 0 ? null : (strings.get(subject) as SubjectId),
+    // Decisions rarely look at these two, and both cost as much as the decision.
+    get name() {
+      return strings.get(name)
+    },
+    get keyId() {
+      return tail.keyId ?? unpackId(from, start + ID_AT)
+    },
+  }
+  return { key, end: cursor.at }
+}
+
+/** The version alone: what an arriving state is compared by. */
+export function versionAt(from: Buffer, start: number): number {
+  return readVarint({ from, at: start + VARINTS_AT })
+}
+
+const NO_TAIL: Tail = { causes: [], rotatedTo: null }
+
+interface Cursor {
+  readonly from: Buffer
+  at: number
+}
+
+function readTail(cursor: Cursor): Tail {
+  const length = readVarint(cursor)
+  cursor.at += length
+  return JSON.parse(cursor.from.toString('utf8', cursor.at - length, cursor.at)) as Tail
+}
+
+function writeVarint(into: Buffer, at: number, value: number): number {
+  let rest = value
+  let next = at
+  while (rest >= 0x80) {
+    into[next++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  into[next++] = rest
+  return next
+}
+
+function readVarint(cursor: Cursor): number {
+  let value = 0
+  let factor = 1
+  for (;;) {
+    const byte = cursor.from[cursor.at++] ?? 0
+    value += (byte & 0x7f) * factor
+    if (byte < 0x80) return value
+    factor *= 0x80
+  }
+}
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+const DIGITS = new Int8Array(128).fill(-1)
+for (let digit = 0; digit < ALPHABET.length; digit++) DIGITS[ALPHABET.charCodeAt(digit)] = digit
+const PREFIX = 'key_'
+const ID_CHARS = 26
+
+/** The 128 bits of `key_` and 26 characters of base32. False where the id is of another form. */
+function packId(id: string, into: Buffer, at: number): boolean {
+  if (id.length !== PREFIX.length + ID_CHARS || !id.startsWith(PREFIX)) return false
+  let bits = 0
+  let held = 0
+  let next = at
+  for (let i = PREFIX.length; i < id.length; i++) {
+    const digit = DIGITS[id.charCodeAt(i)] ?? -1
+    if (digit < 0) return false
+    // 26 digits have 130 bits: the first carries three.
+    if (i === PREFIX.length && digit > 7) return false
+    bits = (bits << 5) | digit
+    held += i === PREFIX.length ? 3 : 5
+    if (held >= 8) {
+      held -= 8
+      into[next++] = (bits >>> held) & 0xff
+      bits &= (1 << held) - 1
+    }
+  }
+  return true
+}
+
+function unpackId(from: Buffer, at: number): ApiKeyId {
+  let text = PREFIX
+  let bits = 0
+  let held = 2 // the two bits that 26 digits have more than 16 bytes
+  for (let i = at; i < at + 16; i++) {
+    bits = (bits << 8) | (from[i] ?? 0)
+    held += 8
+    while (held >= 5) {
+      held -= 5
+      text += ALPHABET[(bits >>> held) & 31] ?? ''
+      bits &= (1 << held) - 1
+    }
+  }
+  return text as ApiKeyId
+}
