@@ -90,7 +90,8 @@ export function createConflictSweeper({ store, metrics, epoch }: ConflictSweeper
   }
 }
 
-async function readSwept(store: UsageStore, tenant: TenantId): Promise<Cut> {
+/** How far the tenant's events have been searched for conflicts. */
+export async function readSwept(store: UsageStore, tenant: TenantId): Promise<Cut> {
   const rows = await store.query<{ kp: number; ko: string }>(
     'SELECT kp, max(ko) AS ko FROM usage_sweeps WHERE tenant = {tenant:String} GROUP BY kp',
     { tenant },

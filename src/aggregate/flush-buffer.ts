@@ -1,8 +1,7 @@
-import { crc32 } from 'node:zlib'
 import type { LogRecord } from '../usage/event-log.ts'
 import { PackError, PackWalker } from '../usage/pack-walker.ts'
 import { writeEventRow } from './event-row.ts'
-import { addChecksums, type RecordRange } from './journal.ts'
+import { addChecksums, recordChecksum, type RecordRange } from './journal.ts'
 import { RowWriter, type WriterMark } from './row-binary.ts'
 import { Touched } from './touched.ts'
 
@@ -100,8 +99,7 @@ export class FlushBuffer {
     if (ingestedAtMs < this.#oldestIngestedAtMs) this.#oldestIngestedAtMs = ingestedAtMs
     this.#rows += events
     this.#bytes += record.value.length
-    // The offset is the seed, so that records that changed places do not cancel out.
-    const checksum = crc32(record.value, record.offset >>> 0)
+    const checksum = recordChecksum(record)
     const i = this.#ranges.findLastIndex((range) => range.partition === partition)
     const last = this.#ranges[i]
     if (last?.to === record.offset) {

@@ -1,4 +1,6 @@
+import { crc32 } from 'node:zlib'
 import type { Cut } from '../usage/coordinate.ts'
+import type { LogRecord } from '../usage/event-log.ts'
 
 /**
  * Records `[from, to)` of a partition whose rows are durable. Counts are a function of the log's bytes, so two
@@ -25,14 +27,10 @@ export interface PartitionJournal {
   readonly checksum: number
   /** Ranges that the prefix was read from. */
   readonly ranges: number
+  /** A chain of them from 0 to the end, each beginning where the one before ends. */
+  readonly chain: readonly RecordRange[]
   /** Ranges that no chain from 0 reaches: records are missing before them. Empty but for a fault or a zombie. */
   readonly detached: readonly RecordRange[]
-}
-
-interface Reached {
-  readonly events: number
-  readonly bytes: number
-  readonly checksum: number
 }
 
 /**
@@ -41,34 +39,54 @@ interface Reached {
  * count twice because only one chain from 0 to the end is added up.
  */
 export function journalOf(partition: number, ranges: readonly RecordRange[]): PartitionJournal {
-  const reached = new Map<number, Reached>([[0, { events: 0, bytes: 0, checksum: 0 }]])
+  /** End of a chain from 0 → its last range; null for the empty chain. */
+  const reached = new Map<number, RecordRange | null>([[0, null]])
   const detached: RecordRange[] = []
   let end = 0
   for (const range of ranges.toSorted((a, b) => a.from - b.from || b.to - a.to)) {
-    const before = reached.get(range.from)
-    if (before === undefined) {
+    if (!reached.has(range.from)) {
       if (range.to > end) detached.push(range)
       continue
     }
-    if (!reached.has(range.to)) {
-      reached.set(range.to, {
-        events: before.events + range.events,
-        bytes: before.bytes + range.bytes,
-        checksum: addChecksums(before.checksum, range.checksum),
-      })
-    }
+    if (!reached.has(range.to)) reached.set(range.to, range)
     if (range.to > end) end = range.to
   }
-  const { events, bytes, checksum } = reached.get(end) ?? { events: 0, bytes: 0, checksum: 0 }
+  const chain: RecordRange[] = []
+  for (let last = reached.get(end); last !== undefined && last !== null; last = reached.get(last.from)) {
+    chain.push(last)
+  }
+  chain.reverse()
   return {
     partition,
     end,
-    events,
-    bytes,
-    checksum,
+    ...sumOf(chain),
     ranges: ranges.length,
+    chain,
     detached: detached.filter((range) => range.to > end),
   }
+}
+
+/** What ranges that do not overlap come to. */
+export interface RangeSum {
+  readonly events: number
+  readonly bytes: number
+  readonly checksum: number
+}
+
+export function sumOf(ranges: readonly RangeSum[]): RangeSum {
+  return ranges.reduce<RangeSum>(
+    (sum, { events, bytes, checksum }) => ({
+      events: sum.events + events,
+      bytes: sum.bytes + bytes,
+      checksum: addChecksums(sum.checksum, checksum),
+    }),
+    { events: 0, bytes: 0, checksum: 0 },
+  )
+}
+
+/** The checksum of one record. The offset is the seed, so that records that changed places do not cancel out. */
+export function recordChecksum(record: LogRecord): number {
+  return crc32(record.value, record.offset >>> 0)
 }
 
 /** Sums of checksums stay whole numbers: they are taken modulo 2^48. */
