@@ -1,8 +1,11 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context, Next } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { routePath } from 'hono/route'
 import type { ApiKeyId, TenantId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
-import { type Fault, ProblemError, problemResponse } from './problem.ts'
+import { type Fault, type Problem, ProblemError, problemResponse, REQUEST_ID } from './problem.ts'
+import { withoutRoute } from './without-route.ts'
 
 export const SCOPES = ['ingest', 'read', 'admin'] as const
 /** `admin` includes `read` and `ingest`. */
@@ -55,22 +58,34 @@ export type Api = OpenAPIHono<ApiEnv>
 /** A router whose schema failures are problems with JSON pointers. Every route module registers on one. */
 export function createRouter(): Api {
   return new OpenAPIHono<ApiEnv>({
-    defaultHook: (result) => {
+    defaultHook: (result, c) => {
       if (result.success) return
-      const errors: Fault[] = result.error.issues.map((issue) => ({
-        pointer:
-          '/' + issue.path.map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')).join('/'),
-        detail: issue.message,
-      }))
+      const errors = result.error.issues.flatMap((issue): Fault[] =>
+        issue.code === 'unrecognized_keys'
+          ? issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key]), detail: issue.message }))
+          : [{ pointer: pointerOf(issue.path), detail: issue.message }],
+      )
+      const told =
+        result.target === 'query' ? errors.map((fault) => saidOnce(fault, c.req.queries())) : errors
       throw new ProblemError({
         status: 400,
         code: 'invalidRequest',
         title: 'The request is not valid',
-        detail: errors.map((fault) => `${fault.pointer}: ${fault.detail}`).join('; '),
-        errors,
+        detail: told.map((fault) => `${fault.pointer}: ${fault.detail}`).join('; '),
+        errors: told,
       })
     },
   })
+}
+
+function pointerOf(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** Which of two values is meant is not for us to choose. */
+function saidOnce(fault: Fault, queries: Readonly<Record<string, readonly string[]>>): Fault {
+  const given = queries[fault.pointer.slice(1)]
+  return given !== undefined && given.length > 1 ? { ...fault, detail: 'is given more than once' } : fault
 }
 
 /** Checks the bearer key and the scope; `admin` may do everything. Answers 401 or 403 as problems. */
@@ -113,49 +128,54 @@ export function authenticateRequest(
   return outcome.principal
 }
 
-/** Puts a principal with the scope in front of every route below `path`. */
-export function requireScope(api: Api, path: string, authenticator: Authenticator, scope: Scope): void {
-  api.use(path, async (c, next) => {
-    c.set('principal', authenticateRequest(authenticator, c.req.header('authorization'), scope))
-    await next()
-  })
+/** Told of every answer. */
+export interface HttpObserver {
+  /** `route` is the pattern, never the path: ids in labels would grow without bound. */
+  answered(request: {
+    readonly method: string
+    readonly route: string
+    readonly status: number
+    readonly seconds: number
+  }): void
 }
 
 export interface ApiShell {
   readonly newRequestId: () => string
   /** Told of every fault of ours, before the answer 500 goes out. */
   readonly onFault: (error: unknown, requestId: string) => void
+  readonly metrics?: HttpObserver
 }
 
-/** The outermost router: request ids, problems for refusals, 404s and faults. Route modules are mounted on it. */
-export function createApi({ newRequestId, onFault }: ApiShell): Api {
+/** The label of what no route is there for. */
+const NO_ROUTE = 'none'
+
+/** The outermost router: request ids, measures, problems for refusals, 404s, 405s and faults. Route modules are mounted on it. */
+export function createApi({ newRequestId, onFault, metrics }: ApiShell): Api {
   const api = createRouter()
   api.use('*', async (c, next) => {
+    const startedMs = performance.now()
     const requestId = newRequestId()
     c.set('requestId', requestId)
+    // Set before the answer is made: afterwards it would have to be made a second time.
+    c.header(REQUEST_ID, requestId)
     await next()
-    c.header('x-request-id', requestId)
+    if (!c.res.headers.has(REQUEST_ID)) c.header(REQUEST_ID, requestId)
+    if (metrics === undefined) return
+    const route = routePath(c as Context<ApiEnv>)
+    metrics.answered({
+      method: c.req.method,
+      route: route === '/*' ? NO_ROUTE : route,
+      status: c.res.status,
+      seconds: (performance.now() - startedMs) / 1000,
+    })
   })
   api.notFound((c) =>
-    problemResponse(
-      {
-        status: 404,
-        code: 'unknownRoute',
-        title: 'No such route',
-        detail: `There is no ${c.req.method} ${c.req.path}. The routes stand in /openapi.json.`,
-      },
-      c.get('requestId'),
-    ),
+    withoutRoute(api.router, { method: c.req.method, path: c.req.path, requestId: c.get('requestId') }),
   )
   api.onError((error, c) => {
     const requestId = c.get('requestId')
     if (error instanceof ProblemError) return problemResponse(error.problem, requestId)
-    if (error instanceof SyntaxError || error.message.startsWith('Malformed JSON')) {
-      return problemResponse(
-        { status: 400, code: 'malformedJson', title: 'The body is not JSON', detail: error.message },
-        requestId,
-      )
-    }
+    if (error instanceof HTTPException) return problemResponse(libraryProblem(error), requestId)
     onFault(error, requestId)
     return problemResponse(
       {
@@ -168,4 +188,16 @@ export function createApi({ newRequestId, onFault }: ApiShell): Api {
     )
   })
   return api
+}
+
+/** What the router's own checks refuse. Bodies are checked before them, so that hardly anything is left for these. */
+function libraryProblem(error: HTTPException): Problem {
+  return error.status === 415
+    ? {
+        status: 415,
+        code: 'unsupportedMediaType',
+        title: 'The media type is not read',
+        detail: error.message,
+      }
+    : { status: 400, code: 'malformedJson', title: 'The body is not JSON', detail: error.message }
 }

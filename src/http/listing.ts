@@ -5,14 +5,22 @@ import { ProblemError } from './problem.ts'
 
 const LIMIT_MAX = 100
 
+/** A whole number in a query, in plain digits. */
+export function wholeNumber(least: number, most: number) {
+  return z
+    .string()
+    .refine(
+      (text) => /^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most,
+      `must be a whole number from ${least} to ${most}`,
+    )
+    .transform(Number)
+    .openapi({ type: 'integer', minimum: least, maximum: most })
+}
+
 /** The query parameters that every list has. */
 export const pageQuery = {
-  limit: z.coerce
-    .number(`must be a whole number from 1 to ${LIMIT_MAX}`)
-    .int()
-    .min(1)
-    .max(LIMIT_MAX)
-    .default(LIMIT_MAX)
+  limit: wholeNumber(1, LIMIT_MAX)
+    .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: LIMIT_MAX }),
   cursor: z.string().max(256).optional().openapi({ description: 'The `nextCursor` of the page before.' }),
 }
@@ -27,10 +35,10 @@ export function pageShape<Shape extends z.ZodType>(item: Shape) {
 
 /** @throws ProblemError 400 for a cursor that no list gave out */
 export function pageRequest({
-  limit,
+  limit = LIMIT_MAX,
   cursor,
 }: {
-  readonly limit: number
+  readonly limit?: number | undefined
   readonly cursor?: string | undefined
 }): PageRequest {
   if (cursor === undefined) return { limit, after: null }

@@ -1,11 +1,11 @@
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute } from '@hono/zod-openapi'
 import type { PlanCatalog, PutPlanOutcome } from '../catalog/plan-catalog.ts'
 import { parsePlan } from '../catalog/plan-parse.ts'
 import type { PlanKey } from '../id/ids.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
 import { requiredJson } from './json-body.ts'
-import { pageQuery, pageRequest, pageShape, pageView } from './listing.ts'
+import { pageQuery, pageRequest, pageShape, pageView, wholeNumber } from './listing.ts'
 import { planRequestShape, planShape, planView, putPlanShape } from './plan-shapes.ts'
 import type { ProblemError } from './problem.ts'
 import { answer, describedBody, invalidRequest, keyParam, notFound, refusal } from './route-parts.ts'
@@ -81,13 +81,7 @@ export function createPlanRoutes({ authenticator, plans, settle, clock }: PlanRo
       request: {
         params: keyParam,
         query: strictObject({
-          version: z.coerce
-            .number('must be the number of a version: 1, 2, …')
-            .int()
-            .min(1)
-            .max(VERSION_MAX)
-            .optional()
-            .openapi({ type: 'integer', minimum: 1 }),
+          version: wholeNumber(1, VERSION_MAX).optional(),
         }),
       },
       responses: { 200: answer(planShape, 'The plan'), 404: { description: 'No such plan or version' } },

@@ -32,8 +32,15 @@ export class ProblemError extends Error {
   }
 }
 
+/** The header that names a request; a problem says the same as `instance`. */
+export const REQUEST_ID = 'x-request-id'
+
 export function problemResponse(problem: Problem, instance: string): Response {
-  const headers = new Headers({ 'content-type': 'application/problem+json', ...problem.headers })
+  const headers = new Headers({
+    'content-type': 'application/problem+json',
+    [REQUEST_ID]: instance,
+    ...problem.headers,
+  })
   if (problem.retryAfterSeconds !== undefined) headers.set('retry-after', String(problem.retryAfterSeconds))
   const body = {
     type: `urn:tallyman:problem:${problem.code}`,

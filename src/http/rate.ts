@@ -1,7 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { RatingAnswer } from '../rating/rating-json.ts'
-import { type Api, type Authenticator, createRouter, requireScope } from './api.ts'
+import { type Api, type Authenticator, createRouter } from './api.ts'
+import { requiredJson } from './json-body.ts'
 import { ProblemError } from './problem.ts'
+import { scoped } from './scoped.ts'
 
 /** Requests in one array; more belongs to the `rate` command, which streams. */
 const requestsMax = 10_000
@@ -83,10 +85,9 @@ const rateRoute = createRoute({
 /** `POST /v1/rate`: the same as the `rate` command, one request or an array. */
 export function createRateRoutes({ authenticator, rate }: RateDeps): Api {
   const api = createRouter()
-  requireScope(api, '/v1/rate', authenticator, 'read')
   api.openAPIRegistry.registerPath(rateRoute)
-  api.post('/v1/rate', async (c) => {
-    const raw: unknown = await c.req.json()
+  api.post('/v1/rate', scoped(authenticator, 'read'), (c) => {
+    const raw = requiredJson(c)
     if (Array.isArray(raw)) {
       if (raw.length > requestsMax) throw tooMany(raw.length)
       return c.json(raw.map((request: unknown) => rate(request)))

@@ -11,6 +11,7 @@ import { presentPhase } from '../subscription/subscription.ts'
 import type { BillingInterval } from '../time/billing-period.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Api, type ApiEnv, type Authenticator, createRouter } from './api.ts'
+import { repeatableId } from './idempotency.ts'
 import { requiredJson } from './json-body.ts'
 import { pageQuery, pageRequest, pageShape, pageView } from './listing.ts'
 import { answer, describedBody, idParam, keyFilter } from './route-parts.ts'
@@ -94,10 +95,10 @@ export function createSubscriptionRoutes(deps: SubscriptionRoutesDeps): Api {
     async (c) => {
       const request = readNewSubscription(requiredJson(c))
       const { tenant } = c.get('principal')
-      const outcome = await subscriptions.create({ ...request, tenant, id: newId() }, clock.now())
+      const id = repeatableId(c, 'sub', newId) as SubscriptionId
+      const outcome = await subscriptions.create({ ...request, tenant, id }, clock.now())
       if (outcome.kind !== 'created') throw createProblem(outcome, request)
       await settle()
-      const { id } = outcome.held.subscription
       return c.json(await view(outcome.held), 201, { location: `/v1/subscriptions/${id}` })
     },
   )

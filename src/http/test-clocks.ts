@@ -6,6 +6,7 @@ import type { TenantId, TestClockId } from '../id/ids.ts'
 import type { Clock } from '../time/clock.ts'
 import { formatInstant, type Instant, parseInstant } from '../time/instant.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
+import { repeatableId } from './idempotency.ts'
 import { requiredJson } from './json-body.ts'
 import { pageQuery, pageRequest, pageShape, pageView } from './listing.ts'
 import type { ProblemError } from './problem.ts'
@@ -67,21 +68,21 @@ export function createTestClockRoutes(deps: TestClockRoutesDeps): Api {
     async (c) => {
       const { tenant } = c.get('principal')
       const given = readNewClock(c.get('json') ?? {})
-      const createdAt = clock.now()
-      const made: TestClock = {
-        tenant,
-        id: given.id ?? newId(),
-        now: given.now ?? createdAt,
-        createdAt,
-      }
-      if (given.id !== null && (await testClocks.get(tenant, given.id)) !== null) {
+      const id = given.id ?? (repeatableId(c, 'clk', newId) as TestClockId)
+      const location = `/v1/test-clocks/${id}`
+      const before = await testClocks.get(tenant, id)
+      if (before !== null && given.id !== null) {
         throw refusal(409, 'testClockExists', 'There is such a test clock', [
-          { pointer: '/id', detail: `names a test clock that exists; "${given.id}" can be advanced` },
+          { pointer: '/id', detail: `names a test clock that exists; ${location}/advance advances it` },
         ])
       }
+      // A request that made it, died before it answered and is repeated finds it.
+      if (before !== null) return c.json(testClockView(before), 201, { location })
+      const createdAt = clock.now()
+      const made: TestClock = { tenant, id, now: given.now ?? createdAt, createdAt }
       await testClocks.create(made)
       await settle()
-      return c.json(testClockView(made), 201, { location: `/v1/test-clocks/${made.id}` })
+      return c.json(testClockView(made), 201, { location })
     },
   )
 

@@ -411,7 +411,7 @@ describe('/v1/quotas', () => {
       '/ladder/1',
     ],
     [{ ladder: [{ at: '1', action: 'block', graceSeconds: 5 }] }, '/ladder/0/graceSeconds'],
-    [{ colour: 'red' }, '/'],
+    [{ colour: 'red' }, '/colour'],
   ])('refuses %j at %s', async (change, pointer) => {
     const { call } = await openServer()
     const answer = await call('PUT', '/v1/quotas/q', { ...QUOTA, ...change })
