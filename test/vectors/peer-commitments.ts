@@ -147,10 +147,7 @@ function mapCumulative(vector: Field): Mapped {
     trueUp: false,
   }
   const commitment = commitmentLeft(whole, decimalOf(usage.at('prior_base_usage')))
-  const { exactAmount, lines } = rateOf(
-    committed(ONE, commitment),
-    decimalOf(usage.at('current_base_usage')),
-  )
+  const { exactAmount, lines } = rateOf(committed(ONE, commitment), decimalOf(usage.at('current_base_usage')))
   const beyond = lines.find((line) => line.kind === 'overage')
   return compareWith(wanted(vector).raw, {
     amount: toText(exactAmount),

@@ -1,13 +1,5 @@
 import type { PackagePrice, Price, Tier, UnitConversion } from '../../src/catalog/price.ts'
-import {
-  add,
-  type Decimal,
-  decimal,
-  ONE,
-  subtract,
-  toText,
-  ZERO,
-} from '../../src/money/decimal.ts'
+import { add, type Decimal, decimal, ONE, subtract, toText, ZERO } from '../../src/money/decimal.ts'
 import { rateProratedGraduated } from '../../src/rating/prorated-graduated.ts'
 import { sumOfLines } from '../../src/rating/rated-line.ts'
 import { rateVolume } from '../../src/rating/volume.ts'
@@ -84,7 +76,8 @@ function tieredPrice(model: 'graduated' | 'volume'): (vector: Field) => Priced {
     const tiers = step === null ? shifted : shifted.map((tier) => inSteps(tier, step))
     return {
       price: { model, tiers, flatFeeOnZeroUsage: chargesFlatAtZero(vector) },
-      conversion: step === null ? null : { operation: 'divide', factor: step, rounding: 'ceiling', digits: 0 },
+      conversion:
+        step === null ? null : { operation: 'divide', factor: step, rounding: 'ceiling', digits: 0 },
     }
   }
 }
@@ -299,7 +292,10 @@ function mapMovements(vector: Field, price: Graduated): Mapped {
     units.map((unit, i) => ({ units: unit, charged: charged[i] ?? ZERO })),
   )
   const amount = wanted(vector).at('amount')
-  return compareWith({ amount: amount.text() }, { amount: toText(roundRational(exact, decimalOf(amount).scale)) })
+  return compareWith(
+    { amount: amount.text() },
+    { amount: toText(roundRational(exact, decimalOf(amount).scale)) },
+  )
 }
 
 /** A level is carried over to the next period, below zero, too. */

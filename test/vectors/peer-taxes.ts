@@ -5,16 +5,7 @@ import { minorUnitDigits, roundToMinorUnit } from '../../src/money/currency.ts'
 import { add, type Decimal, divide, multiply, subtract, toText, ZERO } from '../../src/money/decimal.ts'
 import { type Rational, rational, rationalOf } from '../../src/money/rational.ts'
 import { missingToCommitment } from '../../src/rating/commitment.ts'
-import {
-  currencyOf,
-  decimalOf,
-  decimals,
-  fractionOf,
-  shareOfPercent,
-  sumOf,
-  texts,
-  wanted,
-} from './terms.ts'
+import { currencyOf, decimalOf, decimals, fractionOf, shareOfPercent, sumOf, texts, wanted } from './terms.ts'
 import { compareWith, type Field, type Mapped, type Mapping } from './vector.ts'
 
 /** Taxes, totals and credit notes of the peers. */

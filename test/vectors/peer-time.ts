@@ -6,16 +6,7 @@ import { type BillingSchedule, periodAt, periodOfIndex } from '../../src/time/bi
 import { contains, type Interval } from '../../src/time/instant.ts'
 import { localDaysIn } from '../../src/time/local-day.ts'
 import { isInDaySpan, parseMinuteOfDay } from '../../src/time/time-of-day.ts'
-import {
-  dateText,
-  daysAfter,
-  decimalOf,
-  fractionOf,
-  instantAt,
-  intervalOf,
-  sumOf,
-  wanted,
-} from './terms.ts'
+import { dateText, daysAfter, decimalOf, fractionOf, instantAt, intervalOf, sumOf, wanted } from './terms.ts'
 import { compareWith, excludedBy, type Field, type Mapped, type Mapping } from './vector.ts'
 
 /** Periods and their shares as the peers' tests have them. */
@@ -46,7 +37,9 @@ function monthly(config: Field, from: Field): BillingSchedule {
 function mapCycles(vector: Field): Mapped {
   const usage = vector.at('usage')
   const schedule = monthly(vector.at('config'), usage.at('from'))
-  return compareWith(wanted(vector).raw, { cycles: periodAt(schedule, instantAt(usage.at('to').text())).index })
+  return compareWith(wanted(vector).raw, {
+    cycles: periodAt(schedule, instantAt(usage.at('to').text())).index,
+  })
 }
 
 function mapAnchor(vector: Field): Mapped {
@@ -58,7 +51,8 @@ function mapAnchor(vector: Field): Mapped {
   return compareWith(wanted(vector).raw, { starts })
 }
 
-const DAYS_OF_THE_ZONE = 'policy: calendar days are those of the customer’s zone, whatever the clock of the input shows'
+const DAYS_OF_THE_ZONE =
+  'policy: calendar days are those of the customer’s zone, whatever the clock of the input shows'
 
 function mapDaysBetween(vector: Field): Mapped {
   const config = vector.at('config')
@@ -69,7 +63,10 @@ function mapDaysBetween(vector: Field): Mapped {
   }
   const days = localDaysIn(interval, config.at('timezone').text())
   if (config.at('dates_taken_from').exists) {
-    config.says('dates_taken_from', 'the wall clock of the INPUT time (UTC), not converted to the customer timezone')
+    config.says(
+      'dates_taken_from',
+      'the wall clock of the INPUT time (UTC), not converted to the customer timezone',
+    )
     return excludedBy(DAYS_OF_THE_ZONE, { days })
   }
   return compareWith(wanted(vector).raw, { days })
@@ -135,7 +132,9 @@ function mapItemBySecond(vector: Field): Mapped {
   const period = intervalOf(config.at('period'))
   const rest = { start: instantAt(vector.at('usage', 'change_at').text()), end: period.end }
   const share = servedShare(rest, period, 'second', 'UTC')
-  return compareWith(wanted(vector).raw, { charge: toText(shareOf(decimalOf(config.at('amount')), share, 2)) })
+  return compareWith(wanted(vector).raw, {
+    charge: toText(shareOf(decimalOf(config.at('amount')), share, 2)),
+  })
 }
 
 /** What is swapped, added and taken away at one time in a period of whole days. */

@@ -55,7 +55,8 @@ async function mapSum(vector: Field): Promise<Mapped> {
   return compareWith(wanted(vector).raw, { value: await meterValue('sum', values) })
 }
 
-const NO_CLAMP = 'policy: the latest value is what was sent, below zero as well: 0 in its place would hide a fault'
+const NO_CLAMP =
+  'policy: the latest value is what was sent, below zero as well: 0 in its place would hide a fault'
 
 async function mapLatest(vector: Field): Promise<Mapped> {
   const values = vector

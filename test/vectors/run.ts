@@ -4,7 +4,7 @@ import { openMeterMappings } from './openmeter-mapping.ts'
 import { peerMappings } from './peer-mapping.ts'
 import { semanticsMappings } from './semantics-mapping.ts'
 import { closeUsageStage } from './usage-stage.ts'
-import { canonicalText, Field, type Mapping } from './vector.ts'
+import { canonicalText, Field, type Mapping, type Siblings } from './vector.ts'
 
 export type VectorResult =
   | { readonly kind: 'passed'; readonly id: string; readonly family: string }
@@ -32,7 +32,9 @@ export async function runVectors(directory: string): Promise<VectorResult[]> {
   try {
     for (const name of files.sort()) {
       const raw: unknown = JSON.parse(readFileSync(join(directory, name), 'utf8'))
-      for (const vector of new Field(raw, name).list()) results.push(await runVector(vector))
+      const vectors = new Field(raw, name).list()
+      const siblings: Siblings = (id) => vectors.find((vector) => vector.at('id').textOr('') === id)
+      for (const vector of vectors) results.push(await runVector(vector, siblings))
     }
   } finally {
     await closeUsageStage()
@@ -43,14 +45,14 @@ export async function runVectors(directory: string): Promise<VectorResult[]> {
 /** Members of a vector that its mapping must have read, each of them: the rest names and annotates it. */
 const MEMBERS = ['config', 'usage', 'input', 'expected']
 
-async function runVector(vector: Field): Promise<VectorResult> {
+async function runVector(vector: Field, siblings: Siblings): Promise<VectorResult> {
   const id = vector.at('id').textOr('without id')
   const { family, mapping } = mappingOf(vector)
   const expected = canonicalText(vector.at('expected').peek())
   if (mapping === undefined)
     return { kind: 'failed', id, family, expected, actual: 'no mapping for this model' }
   try {
-    const mapped = await mapping(vector)
+    const mapped = await mapping(vector, siblings)
     const unread = MEMBERS.filter((member) => member !== 'expected' || mapped.kind === 'compare').flatMap(
       (member) => vector.at(member).unread(),
     )

@@ -111,7 +111,10 @@ export type Mapped =
   | { readonly kind: 'compare'; readonly expected: unknown; readonly actual: unknown }
   | { readonly kind: 'excluded'; readonly policy: string; readonly ours: unknown }
 
-export type Mapping = (vector: Field) => Mapped | Promise<Mapped>
+/** Another vector of the same file, for those that take something over from it. */
+export type Siblings = (id: string) => Field | undefined
+
+export type Mapping = (vector: Field, siblings: Siblings) => Mapped | Promise<Mapped>
 
 export function compareWith(expected: unknown, actual: unknown): Mapped {
   return { kind: 'compare', expected, actual }
