@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
-import { nearestName } from './nearest-name.ts'
+import { nearestName } from './id/nearest-name.ts'
 
 export const ROLES = ['all', 'ingest', 'aggregate', 'provision', 'api', 'invoice'] as const
 export type Role = (typeof ROLES)[number]

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Config, describeConfig, loadConfig, SETTINGS } from '../src/config.ts'
-import { nearestName } from '../src/nearest-name.ts'
+import { nearestName } from '../src/id/nearest-name.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'tallyman-config-'))
 function file(name: string, text: string): string {

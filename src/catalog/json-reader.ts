@@ -1,3 +1,4 @@
+import { nearestName } from '../id/nearest-name.ts'
 import { type Decimal, isNegative, isZero, parseDecimal, ZERO } from '../money/decimal.ts'
 import type { PriceFault, PriceFaultCode } from './price-fault.ts'
 
@@ -23,7 +24,7 @@ export class JsonReader {
     }
     for (const key of Object.keys(raw)) {
       if (!known.includes(key)) {
-        this.fault('invalidRequest', member(pointer, key), `is not known here; known are ${known.join(', ')}`)
+        this.fault('invalidRequest', member(pointer, key), unknownMember(key, known))
       }
     }
     return raw as JsonObject
@@ -124,6 +125,11 @@ export class JsonReader {
 export function member(pointer: string, key: string | number): string {
   const token = typeof key === 'number' ? String(key) : key.replaceAll('~', '~0').replaceAll('/', '~1')
   return `${pointer}/${token}`
+}
+
+function unknownMember(key: string, known: readonly string[]): string {
+  if (known.length === 0) return 'is not known here; nothing is'
+  return `is not known here; did you mean "${nearestName(key, known)}"? Known are ${known.join(', ')}`
 }
 
 function kindOf(raw: unknown): string {

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi'
-import { nearestName } from '../nearest-name.ts'
+import { nearestName } from '../id/nearest-name.ts'
 
 /** An object or query that has no members but these: a misspelt filter would list everything in silence. */
 export function strictObject<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {

@@ -1,5 +1,5 @@
 import { CliFailure } from '../failure.ts'
-import { nearestName } from '../../nearest-name.ts'
+import { nearestName } from '../../id/nearest-name.ts'
 import { compileTemplate, type Template } from './template.ts'
 
 const TIME_FORMATS = ['rfc3339', 'epochSeconds', 'epochMilliseconds'] as const
