@@ -3,36 +3,105 @@ import type { Context } from 'hono'
 import type { ApiEnv } from './api.ts'
 import { ProblemError } from './problem.ts'
 
-/**
- * The bytes of a request's body, never more than `bytesMax`: a longer body is answered 413 when its header says so,
- * else as soon as it has grown too long. Reads Node's request where there is one, which spares a stream and a copy.
- */
-export async function readBoundedBody(c: Context<ApiEnv>, bytesMax: number): Promise<Uint8Array> {
-  const incoming = (c.env as { readonly incoming?: IncomingMessage } | undefined)?.incoming
-  const declared =
-    incoming === undefined ? c.req.raw.headers.get('content-length') : incoming.headers['content-length']
-  if (declared !== undefined && declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax)
-  return incoming === undefined ? readStream(c.req.raw.body, bytesMax) : readIncoming(incoming, bytesMax)
+/** Longest time from the first byte of a body to its last: a slow sender must not hold memory for ever. */
+export const BODY_MS_MAX = 30_000
+
+/** Bytes of bodies that are being read, all requests together. A body that does not fit is answered 503. */
+export class BodyBudget {
+  readonly #bytesMax: number
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Counts bytes that have arrived; false when they are too many, and then they do not count. */
+  take(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#bytesMax) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    this.#bytes -= bytes
+  }
 }
 
-function readIncoming(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+export interface BodyBounds {
+  readonly bytesMax: number
+  /** Absent: only single bodies are bounded. */
+  readonly budget?: BodyBudget
+  /** BODY_MS_MAX where absent. */
+  readonly msMax?: number
+}
+
+/**
+ * The bytes of a request's body, never more than the bounds allow: a longer body is answered 413 when its header says
+ * so, else as soon as it has grown too long; a slow one 408. Reads Node's request where there is one, which spares a
+ * stream and a copy.
+ */
+export async function readBoundedBody(c: Context<ApiEnv>, bounds: number | BodyBounds): Promise<Uint8Array> {
+  const all = typeof bounds === 'number' ? { bytesMax: bounds } : bounds
+  const incoming = incomingOf(c)
+  if (declaredBytes(c) > all.bytesMax) throw tooLarge(all.bytesMax)
+  return incoming === undefined ? readStream(c.req.raw.body, all.bytesMax) : readIncoming(incoming, all)
+}
+
+/** What Content-Length says; 0 where it says nothing. */
+export function declaredBytes(c: Context<ApiEnv>): number {
+  const incoming = incomingOf(c)
+  const declared =
+    incoming === undefined ? c.req.raw.headers.get('content-length') : incoming.headers['content-length']
+  return Number(declared ?? 0)
+}
+
+function incomingOf(c: Context<ApiEnv>): IncomingMessage | undefined {
+  return (c.env as { readonly incoming?: IncomingMessage } | undefined)?.incoming
+}
+
+function readIncoming(
+  incoming: IncomingMessage,
+  { bytesMax, budget, msMax = BODY_MS_MAX }: BodyBounds,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = []
+    let chunks: Uint8Array[] = []
     let length = 0
+    let isSettled = false
+    // Most bodies have arrived with their headers: only the others are timed.
+    let timer: NodeJS.Timeout | null = null
+    const settle = (end: () => void): void => {
+      if (isSettled) return
+      isSettled = true
+      if (timer !== null) clearTimeout(timer)
+      budget?.giveBack(length)
+      end()
+      chunks = []
+    }
     incoming.on('data', (chunk: Uint8Array) => {
+      if (isSettled) return
+      if (length + chunk.length > bytesMax) {
+        settle(() => reject(tooLarge(bytesMax)))
+        return
+      }
+      if (budget?.take(chunk.length) === false) {
+        settle(() => reject(overloaded()))
+        return
+      }
       length += chunk.length
-      if (length > bytesMax) {
-        chunks.length = 0
-        reject(tooLarge(bytesMax))
-      } else chunks.push(chunk)
+      chunks.push(chunk)
+      timer ??= incoming.complete ? null : setTimeout(() => settle(() => reject(tooSlow(msMax))), msMax)
     })
     incoming.on('end', () => {
       const [only] = chunks
-      resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks, length))
+      settle(() => resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks, length)))
     })
-    incoming.on('error', () => reject(interrupted()))
+    incoming.on('error', () => settle(() => reject(interrupted())))
     incoming.on('close', () => {
-      if (!incoming.readableEnded) reject(interrupted())
+      if (!incoming.readableEnded) settle(() => reject(interrupted()))
     })
   })
 }
@@ -55,6 +124,26 @@ function tooLarge(bytesMax: number): ProblemError {
     code: 'bodyTooLarge',
     title: 'The body is too large',
     detail: `A request's body may have at most ${bytesMax} bytes, unpacked. Send smaller batches.`,
+  })
+}
+
+function tooSlow(msMax: number): ProblemError {
+  return new ProblemError({
+    status: 408,
+    code: 'bodyTooSlow',
+    title: 'The body came too slowly',
+    detail: `A body must arrive whole within ${msMax / 1000} seconds; nothing was taken. Send smaller batches.`,
+    headers: { connection: 'close' },
+  })
+}
+
+function overloaded(): ProblemError {
+  return new ProblemError({
+    status: 503,
+    code: 'overloaded',
+    title: 'Try again',
+    detail: 'More bodies are arriving than may be held. Send the same request again after the pause.',
+    retryAfterSeconds: 1,
   })
 }
 

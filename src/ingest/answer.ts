@@ -35,6 +35,7 @@ export type RefusalCode =
   | 'malformedJson'
   | 'tooDeeplyNested'
   | 'malformedBatch'
+  | 'malformedCorrections'
   | 'malformedHeaders'
   | 'batchRejected'
 

@@ -5,6 +5,7 @@ import { EVENT_PARTITIONS, TOPIC_EVENTS } from '../usage/topics.ts'
 import type { IngestAnswer, UnavailableCode } from './answer.ts'
 import { type BodyMode, bodyMode, decodeBody, unpackBody } from './body.ts'
 import { ATTRIBUTE_HEADER_PREFIX } from './binary-mode.ts'
+import { type Correction, type CorrectionKind, readCorrections } from './corrections.ts'
 import { DuplicateWindow } from './duplicate-window.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { JsonTape, nextValue } from './json-tape.ts'
@@ -27,9 +28,20 @@ export interface IngestRequest {
   readonly receipts: boolean
 }
 
+export interface CorrectionRequest {
+  readonly tenant: TenantId
+  readonly kind: CorrectionKind
+  readonly contentEncoding: string | undefined
+  readonly body: Uint8Array
+}
+
 export interface Ingest {
+  /** The answer to a request of so many bytes if it cannot be taken now: asked before its body is read. */
+  readonly shed: (bytes: number) => IngestAnswer | null
   /** Judges the events of a request, appends the good ones and answers when they are durable. */
   readonly accept: (request: IngestRequest) => Promise<IngestAnswer>
+  /** Takes events back, with others in their place for `amend`. Counts corrections, not events. */
+  readonly correct: (request: CorrectionRequest) => Promise<IngestAnswer>
   /** Takes nothing more; resolves when everything taken before is answered. */
   readonly drain: () => Promise<void>
 }
@@ -108,19 +120,29 @@ export function createIngest(deps: IngestDeps): Ingest {
     return refusal
   }
 
-  async function accept(request: IngestRequest): Promise<IngestAnswer> {
+  function shed(bytes: number): IngestAnswer | null {
     if (isDraining) return unavailable('draining')
-    if (request.body.length > requestBytesMax) return refuse(bodyTooLarge(requestBytesMax))
-    if (bytesPending + request.body.length > queueBytesMax) return unavailable('overloaded')
-    const mode = bodyMode(request.contentType, () => hasBinaryAttributes(request.headers()))
-    if (mode === null) return refuse(unsupportedMediaType(request.contentType))
+    return bytesPending + bytes > queueBytesMax ? unavailable('overloaded') : null
+  }
+
+  /** Unpacks the body and hands it on, counted as pending until the request is answered. */
+  async function withBody(
+    body: Uint8Array,
+    encoding: string | undefined,
+    handle: (body: Uint8Array) => Promise<IngestAnswer>,
+  ): Promise<IngestAnswer> {
+    if (body.length > requestBytesMax) return refuse(bodyTooLarge(requestBytesMax))
+    const isPacked = encoding !== undefined && encoding !== 'identity'
     // Packed bodies are counted at the size they may unfold to, before they do.
-    const isPacked = request.contentEncoding !== undefined && request.contentEncoding !== 'identity'
-    const bytes = isPacked ? requestBytesMax : request.body.length
+    const bytes = isPacked ? requestBytesMax : body.length
+    const turnedAway = shed(bytes)
+    if (turnedAway !== null) return turnedAway
     bytesPending += bytes
     requestsPending++
     try {
-      return await admit(request, mode, isPacked)
+      if (!isPacked) return await handle(body)
+      const unpacked = await unpackBody(encoding, body, requestBytesMax)
+      return unpacked.kind === 'refused' ? refuse(unpacked) : await handle(unpacked.bytes)
     } finally {
       bytesPending -= bytes
       requestsPending--
@@ -128,13 +150,13 @@ export function createIngest(deps: IngestDeps): Ingest {
     }
   }
 
-  async function admit(request: IngestRequest, mode: BodyMode, isPacked: boolean): Promise<IngestAnswer> {
-    let { body } = request
-    if (isPacked) {
-      const unpacked = await unpackBody(request.contentEncoding ?? '', body, requestBytesMax)
-      if (unpacked.kind === 'refused') return refuse(unpacked)
-      body = unpacked.bytes
-    }
+  async function accept(request: IngestRequest): Promise<IngestAnswer> {
+    const mode = bodyMode(request.contentType, () => hasBinaryAttributes(request.headers()))
+    if (mode === null) return refuse(unsupportedMediaType(request.contentType))
+    return withBody(request.body, request.contentEncoding, (body) => admit(request, mode, body))
+  }
+
+  async function admit(request: IngestRequest, mode: BodyMode, body: Uint8Array): Promise<IngestAnswer> {
     const decoded = decodeBody(mode, body, request.contentType, request.headers, requestEventsMax, tape)
     if (decoded.kind === 'refused') return refuse(decoded)
     const { first, count } = decoded
@@ -151,10 +173,46 @@ export function createIngest(deps: IngestDeps): Ingest {
     // From here to the last event nothing else runs: a group is never appended with half an event in it.
     for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) judge.take(at, i, tally)
     noteRejections(tally)
-    return settle(tally)
+    return (await settle(tally)) ?? answerOf(tally)
   }
 
-  async function settle(tally: Tally): Promise<IngestAnswer> {
+  async function correct({ tenant, kind, contentEncoding, body }: CorrectionRequest): Promise<IngestAnswer> {
+    return withBody(body, contentEncoding, async (bytes) => {
+      const read = readCorrections(kind, bytes, requestEventsMax)
+      if (read.kind === 'refused') return refuse(read)
+      const tally = emptyTally(tenant, clock.now(), directory.hasTestClocks(tenant), false)
+      tally.rejected.push(...read.rejected)
+      let accepted = 0
+      for (const correction of read.corrections) {
+        const before = tally.accepted
+        if (takeCorrection(correction, tally) && tally.accepted > before) accepted++
+      }
+      tally.rejected.sort((a, b) => a.index - b.index)
+      noteRejections(tally)
+      const { rejected } = tally
+      const duplicates = read.corrections.length + read.rejected.length - rejected.length - accepted
+      return (await settle(tally)) ?? { kind: 'accepted', accepted, duplicates, rejected }
+    })
+  }
+
+  /** Both or neither: nothing is taken back for an event that cannot take its place. */
+  function takeCorrection({ index, target, reason, replacement }: Correction, tally: Tally): boolean {
+    if (replacement === null) {
+      judge.takeVoid(target, reason, tally)
+      return true
+    }
+    tally.type.at = -1
+    if (tape.read(replacement) !== null) throw new Error('a replacement that was written is not JSON')
+    const rejected = tally.rejected.length
+    judge.check(0, index, tally)
+    if (tally.rejected.length > rejected) return false
+    judge.takeVoid(target, reason, tally)
+    judge.take(0, index, tally)
+    return true
+  }
+
+  /** Waits until everything that the request took is durable; else says that it is not. */
+  async function settle(tally: Tally): Promise<IngestAnswer | null> {
     // All are asked before any is awaited: a group answers only those who asked before it settled.
     const [only, ...more] = tally.awaited
     const isDurable =
@@ -175,8 +233,7 @@ export function createIngest(deps: IngestDeps): Ingest {
       unknownSubject,
       conflicts,
     })
-    const answer = { kind: 'accepted', accepted, duplicates, rejected } as const
-    return tally.places === null ? answer : { ...answer, receipts: tally.places.map(receiptOf) }
+    return null
   }
 
   function noteRejections(tally: Tally): void {
@@ -184,7 +241,9 @@ export function createIngest(deps: IngestDeps): Ingest {
   }
 
   return {
+    shed,
     accept,
+    correct,
     async drain() {
       isDraining = true
       if (requestsPending === 0) return
@@ -193,6 +252,11 @@ export function createIngest(deps: IngestDeps): Ingest {
       })
     },
   }
+}
+
+function answerOf({ accepted, duplicates, rejected, places }: Tally): IngestAnswer {
+  const answer = { kind: 'accepted', accepted, duplicates, rejected } as const
+  return places === null ? answer : { ...answer, receipts: places.map(receiptOf) }
 }
 
 function hasBinaryAttributes(headers: Readonly<Record<string, string>>): boolean {

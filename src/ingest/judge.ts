@@ -1,8 +1,10 @@
+import { VOID_TYPE } from '../usage/event.ts'
 import type { SubjectId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
 import { PackEncoder } from '../usage/pack-encoder.ts'
 import { IdentityHasher, partitionOfHash } from '../usage/partition.ts'
 import type { SchemaFault } from './answer.ts'
+import type { Target } from './corrections.ts'
 import type { DuplicateWindow, FirstCopy } from './duplicate-window.ts'
 import { emptyEnvelope, readEnvelope } from './envelope.ts'
 import { parseEventTime } from './event-time.ts'
@@ -12,12 +14,14 @@ import { ESCAPED_TEXT, isText, type JsonTape } from './json-tape.ts'
 import { Pack } from './pack.ts'
 import type { EventSchemas, IngestDirectory } from './ports.ts'
 import { encodeProperties, isSameText } from './properties.ts'
-import { EVENT_LIMITS, REJECTION_DETAILS, type RejectionCode } from './rejection.ts'
+import { EVENT_LIMITS, REJECTION_DETAILS, type RejectionCode, VOID_SOURCE } from './rejection.ts'
 import { awaitPack, type Tally } from './tally.ts'
 
 export interface Judge {
   /** Judges the event at `at` on the tape and writes an accepted one into the open pack of its partition. */
   take(at: number, index: number, tally: Tally): void
+  /** Writes that an event no longer counts, once for each event. The target must have been checked. */
+  takeVoid(target: Target, reason: string, tally: Tally): void
   /** Judges without taking anything: only `tally.rejected` is filled. */
   check(at: number, index: number, tally: Tally): void
 }
@@ -86,6 +90,7 @@ export function createJudge(deps: JudgeDeps): Judge {
     const now = tally.hasTestClocks
       ? directory.nowFor(tally.tenant, tape.text(envelope.subject) as SubjectId)
       : tally.now
+    placing.outside = null
     const at = envelope.time === -1 ? now : parseEventTime(tape, envelope.time)
     if (at === null || at < 0 || at > timeMsMax) return 'invalidTime'
     placing.at = at
@@ -147,7 +152,7 @@ export function createJudge(deps: JudgeDeps): Judge {
     const fault = encodeRest(encoder, tally, first !== null)
     if (fault !== null) {
       encoder.dropEvent()
-      reject(fault, index, tally)
+      reject(placing.outside ?? fault, index, tally)
       return
     }
     encoder.endEvent()
@@ -179,6 +184,34 @@ export function createJudge(deps: JudgeDeps): Judge {
     }
   }
 
+  function takeVoid(target: Target, reason: string, tally: Tally): void {
+    // A URI has no space in it, so that no two targets give one id.
+    const id = `${target.source} ${target.id}`
+    hasher.begin(tally.tenant)
+    hasher.addText(VOID_SOURCE)
+    hasher.addText(id)
+    const hash = hasher.hash()
+    const pack = commit.openPack(partitionOfHash(hash, partitions))
+    const { encoder } = pack
+    encoder.beginEvent(tally.tenant, VOID_SOURCE, id)
+    const first = window.find(hash, encoder.bytes, encoder.eventStart, encoder.position)
+    if (first !== null) {
+      encoder.dropEvent()
+      tally.duplicates++
+      awaitPack(first.pack, commit.groupOf(first.pack), tally)
+      return
+    }
+    encoder.describeEvent(VOID_TYPE, '', tally.now)
+    encoder.property('target.source', target.source)
+    encoder.property('target.id', target.id)
+    encoder.property('reason', reason)
+    encoder.endEvent()
+    const length = encoder.position - encoder.eventStart
+    window.remember(hash, pack, encoder.eventStart, encoder.count - 1, length)
+    tally.accepted++
+    awaitPack(pack, commit.openGroup(), tally)
+  }
+
   function check(at: number, index: number, tally: Tally): void {
     const envelopeFault = readEnvelope(tape, at, envelope)
     if (envelopeFault !== null) {
@@ -196,10 +229,10 @@ export function createJudge(deps: JudgeDeps): Judge {
       const isCopy = first !== null && sameContent(first, encoder, identityEnd, envelope.time === -1)
       if (!isCopy) fault = placing.outside ?? checkSchema(tally)
     }
-    if (fault !== null) reject(fault, index, tally)
+    if (fault !== null) reject(placing.outside ?? fault, index, tally)
   }
 
-  return { take, check }
+  return { take, takeVoid, check }
 }
 
 /**

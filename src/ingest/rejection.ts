@@ -4,6 +4,10 @@
  */
 export const REJECTION_CODES = [
   'notAnObject',
+  'invalidTarget',
+  'invalidReason',
+  'missingReplacement',
+  'sameIdentity',
   'tooManyAttributes',
   'duplicateAttribute',
   'invalidExtension',
@@ -44,6 +48,9 @@ export function firstInOrder(a: RejectionCode, b: RejectionCode): RejectionCode 
 /** Sources of events that Tallyman writes itself; nobody else can take their identities. */
 export const RESERVED_SOURCE_PREFIX = 'urn:tallyman:'
 
+/** Of voids: what a tenant takes back is named by the rest of the identity. */
+export const VOID_SOURCE = `${RESERVED_SOURCE_PREFIX}void`
+
 /** Bounds of one event; lengths are in UTF-16 code units. */
 export const EVENT_LIMITS = {
   /** Members of the event itself. */
@@ -56,6 +63,8 @@ export const EVENT_LIMITS = {
   propertiesMax: 64,
   pathCharsMax: 255,
   valueCharsMax: 65_536,
+  /** Why an event was taken back. */
+  reasonCharsMax: 1000,
   /** As it stands on the log. */
   eventBytesMax: 131_072,
   /** End of the year 2099: what the columns of the store can hold. */
@@ -69,6 +78,11 @@ const L = EVENT_LIMITS
 /** What is wrong and what to do, for a person who reads the answer in a log. */
 export const REJECTION_DETAILS: Readonly<Record<RejectionCode, string>> = {
   notAnObject: 'An event must be a JSON object.',
+  invalidTarget: `"source" and "id" must name the event that is taken back, as it was sent; what Tallyman wrote itself cannot be.`,
+  invalidReason: `"reason" must be text of 1 to ${L.reasonCharsMax} characters without control characters.`,
+  missingReplacement: '"event" must be the event that takes the place of the other, a CloudEvent.',
+  sameIdentity:
+    'The event in "event" has the identity of the one that it replaces. Give it an id of its own.',
   tooManyAttributes: `The event has more than ${L.attributesMax} attributes.`,
   duplicateAttribute: 'An attribute of the event stands there twice, perhaps spelled with an escape.',
   invalidExtension:

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { IngestAnswer } from '../../src/ingest/answer.ts'
-import type { IngestRequest } from '../../src/ingest/ingest.ts'
+import type { Ingest } from '../../src/ingest/ingest.ts'
 import type { ApiKeyId } from '../../src/id/ids.ts'
 import { type Authenticator, createApi } from '../../src/http/api.ts'
 import { createEventRoutes } from '../../src/http/events.ts'
@@ -20,12 +19,12 @@ const authenticator: Authenticator = {
       : { kind: 'refused', status: 401, code: 'unknownKey', detail: 'There is no such key.' },
 }
 
-function anApi(accept: (request: IngestRequest) => Promise<IngestAnswer>, bodyBytesMax = 100_000) {
+function anApi(ingest: Pick<Ingest, 'accept' | 'correct' | 'shed'>, bodyBytesMax = 100_000) {
   const faults: unknown[] = []
   const api = createApi({ newRequestId: () => 'req_1', onFault: (error) => void faults.push(error) })
-  api.route('/', createEventRoutes({ authenticator, ingest: { accept }, bodyBytesMax }))
-  const post = (body: unknown, headers: Record<string, string> = {}, query = '') =>
-    api.request(`/v1/events${query}`, {
+  api.route('/', createEventRoutes({ authenticator, ingest, bodyBytesMax }))
+  const post = (body: unknown, headers: Record<string, string> = {}, query = '', path = '/v1/events') =>
+    api.request(`${path}${query}`, {
       method: 'POST',
       headers: {
         authorization: 'Bearer good',
@@ -40,7 +39,7 @@ function anApi(accept: (request: IngestRequest) => Promise<IngestAnswer>, bodyBy
 describe('POST /v1/events', () => {
   it('answers 202 with counts and rejections', async () => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     const response = await post([aCloudEvent(), aCloudEvent(), aCloudEvent({ id: 'b', subject: '' })])
     expect(response.status).toBe(202)
     expect(response.headers.get('content-type')).toBe('application/json')
@@ -53,7 +52,7 @@ describe('POST /v1/events', () => {
 
   it('reads structured and binary mode', async () => {
     const { ingest, log } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     const single = await post(aCloudEvent(), {
       'content-type': 'application/cloudevents+json; charset=UTF-8',
     })
@@ -79,7 +78,7 @@ describe('POST /v1/events', () => {
 
   it('gives receipts when asked', async () => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     const response = await post([aCloudEvent()], {}, '?receipts=true&atomic=false')
     expect(await response.json()).toEqual({
       accepted: 1,
@@ -91,7 +90,7 @@ describe('POST /v1/events', () => {
 
   it('atomic: a batch with a bad event is a problem that names it', async () => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     const response = await post([aCloudEvent(), {}], {}, '?atomic=true')
     expect(response.status).toBe(422)
     expect(response.headers.get('content-type')).toBe('application/problem+json')
@@ -111,7 +110,7 @@ describe('POST /v1/events', () => {
     ['application/cloudevents-batch+json', `[${'0,'.repeat(1000)}0]`, 413, 'tooManyEvents'],
   ])('%s %.20s → %i %s', async (contentType, body, status, code) => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     const response = await post(body, { 'content-type': contentType })
     expect(response.status).toBe(status)
     expect(await response.json()).toMatchObject({ code, status })
@@ -119,7 +118,7 @@ describe('POST /v1/events', () => {
 
   it('answers 503 with Retry-After when the log does not confirm', async () => {
     const { ingest, log } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     log.failNext(() => 'failed')
     const response = await post([aCloudEvent()])
     expect(response.status).toBe(503)
@@ -129,7 +128,7 @@ describe('POST /v1/events', () => {
 
   it('wants a key with the scope ingest', async () => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     expect((await post([], { authorization: '' })).status).toBe(401)
     expect((await post([], { authorization: 'Bearer bad' })).status).toBe(401)
     expect((await post([], { authorization: 'Bearer reader' })).status).toBe(403)
@@ -137,7 +136,7 @@ describe('POST /v1/events', () => {
 
   it('refuses switches that are neither true nor false', async () => {
     const { ingest } = aStage()
-    const { post } = anApi(ingest.accept)
+    const { post } = anApi(ingest)
     expect((await post([], {}, '?atomic=yes')).status).toBe(400)
   })
 })
