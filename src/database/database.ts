@@ -85,6 +85,8 @@ async function connect(
   })
   // An idle connection that breaks is dropped by the pool; the next query opens another or fails by itself.
   pool.on('error', () => undefined)
+  // One that breaks between two queries of a transaction has nobody to tell but this; its next query fails by itself.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   const ping = async (): Promise<void> => {
     try {
