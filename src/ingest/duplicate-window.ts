@@ -7,8 +7,8 @@ export interface FirstCopy {
   readonly index: number
 }
 
-/** Words of a table entry: hash, slot of the pack plus one (0: empty), position, index. */
-const ENTRY_WORDS = 4
+/** Words of an entry beside its hash: slot of the pack plus one, position, index. */
+const ENTRY_WORDS = 3
 const ENTRIES_AT_START = 1024
 /** A longer chain means crafted ids: the newcomer is then not remembered, which costs only its recognition. */
 const PROBES_MAX = 64
@@ -17,10 +17,17 @@ const PACK_OVERHEAD_BYTES = 512
 
 interface Generation {
   number: number
-  table: Int32Array
+  table: Table
   entries: number
   packs: Pack[]
   bytes: number
+}
+
+/** The hashes stand apart, so that looking for an identity that is new reads one dense array and nothing else. */
+interface Table {
+  /** 0: empty. */
+  readonly hashes: Int32Array
+  readonly entries: Int32Array
 }
 
 /**
@@ -52,7 +59,7 @@ export class DuplicateWindow {
   remember(hash: number, pack: Pack, position: number, index: number, byteLength: number): void {
     if (this.#young.bytes >= this.#generationBytesMax) this.#rotate()
     const young = this.#young
-    if (young.entries * 2 >= young.table.length / ENTRY_WORDS) grow(young)
+    if (young.entries * 2 >= young.table.hashes.length) grow(young)
     if (pack.windowGeneration !== young.number) {
       pack.windowGeneration = young.number
       pack.windowSlot = young.packs.push(pack)
@@ -74,10 +81,11 @@ export class DuplicateWindow {
     const { table, number } = this.#old
     this.#old = this.#young
     // The outgoing table is used again: at a steady rate the new generation will be as large.
-    const fits = table.length >= this.#old.table.length
+    const fits = table.hashes.length >= this.#old.table.hashes.length
+    if (fits) table.hashes.fill(0)
     this.#young = {
       number: Math.max(number, this.#old.number) + 1,
-      table: fits ? table.fill(0) : new Int32Array(this.#old.table.length),
+      table: fits ? table : emptyTable(this.#old.table.hashes.length),
       entries: 0,
       packs: [],
       bytes: 0,
@@ -85,13 +93,22 @@ export class DuplicateWindow {
   }
 }
 
+function emptyTable(length: number): Table {
+  return { hashes: new Int32Array(length), entries: new Int32Array(length * ENTRY_WORDS) }
+}
+
 function emptyGeneration(number: number): Generation {
-  return { number, table: new Int32Array(ENTRIES_AT_START * ENTRY_WORDS), entries: 0, packs: [], bytes: 0 }
+  return { number, table: emptyTable(ENTRIES_AT_START), entries: 0, packs: [], bytes: 0 }
 }
 
 /** Spreads the hash over the table: partitions share its low bits. */
 function firstEntry(hash: number, tableLength: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> (Math.clz32(tableLength / ENTRY_WORDS) + 1)
+  return Math.imul(hash, 0x9e3779b1) >>> (Math.clz32(tableLength) + 1)
+}
+
+/** The hash as it is kept: 0 says that an entry is empty. */
+function kept(hash: number): number {
+  return hash === 0 ? 1 : hash
 }
 
 function lookUp(
@@ -102,32 +119,35 @@ function lookUp(
   to: number,
 ): FirstCopy | null {
   const { table, packs } = generation
-  const mask = table.length / ENTRY_WORDS - 1
-  let entry = firstEntry(hash, table.length)
+  const { hashes, entries } = table
+  const mask = hashes.length - 1
+  const wanted = kept(hash)
+  let entry = firstEntry(wanted, hashes.length)
   for (let probe = 0; probe < PROBES_MAX; probe++) {
-    const at = entry * ENTRY_WORDS
-    const slot = table[at + 1] as number
-    if (slot === 0) return null
-    if (table[at] === hash) {
-      const pack = packs[slot - 1] as Pack
-      const position = table[at + 2] as number
-      if (pack.holdsAt(position, bytes, from, to)) return { pack, position, index: table[at + 3] as number }
+    const found = hashes[entry] as number
+    if (found === 0) return null
+    if (found === wanted) {
+      const at = entry * ENTRY_WORDS
+      const pack = packs[(entries[at] as number) - 1] as Pack
+      const position = entries[at + 1] as number
+      if (pack.holdsAt(position, bytes, from, to)) return { pack, position, index: entries[at + 2] as number }
     }
     entry = (entry + 1) & mask
   }
   return null
 }
 
-function insert(table: Int32Array, hash: number, slot: number, position: number, index: number): boolean {
-  const mask = table.length / ENTRY_WORDS - 1
-  let entry = firstEntry(hash, table.length)
+function insert(table: Table, hash: number, slot: number, position: number, index: number): boolean {
+  const { hashes, entries } = table
+  const mask = hashes.length - 1
+  let entry = firstEntry(kept(hash), hashes.length)
   for (let probe = 0; probe < PROBES_MAX; probe++) {
-    const at = entry * ENTRY_WORDS
-    if (table[at + 1] === 0) {
-      table[at] = hash
-      table[at + 1] = slot
-      table[at + 2] = position
-      table[at + 3] = index
+    if (hashes[entry] === 0) {
+      hashes[entry] = kept(hash)
+      const at = entry * ENTRY_WORDS
+      entries[at] = slot
+      entries[at + 1] = position
+      entries[at + 2] = index
       return true
     }
     entry = (entry + 1) & mask
@@ -136,12 +156,13 @@ function insert(table: Int32Array, hash: number, slot: number, position: number,
 }
 
 function grow(generation: Generation): void {
-  const old = generation.table
-  const table = new Int32Array(old.length * 2)
-  for (let at = 0; at < old.length; at += ENTRY_WORDS) {
-    const slot = old[at + 1] as number
-    if (slot === 0) continue
-    insert(table, old[at] as number, slot, old[at + 2] as number, old[at + 3] as number)
+  const { hashes, entries } = generation.table
+  const table = emptyTable(hashes.length * 2)
+  for (let entry = 0; entry < hashes.length; entry++) {
+    const hash = hashes[entry] as number
+    if (hash === 0) continue
+    const at = entry * ENTRY_WORDS
+    insert(table, hash, entries[at] as number, entries[at + 1] as number, entries[at + 2] as number)
   }
   generation.table = table
 }

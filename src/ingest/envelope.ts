@@ -64,7 +64,7 @@ export function readEnvelope(tape: JsonTape, at: number, into: Envelope): Reject
   const { words } = tape
   into.id = -1
   if (words[at] !== OBJECT) return 'notAnObject'
-  found.fill(-1)
+  for (let i = 0; i < NAMES.length; i++) found[i] = -1
   let attributes = 0
   let extensions = 0
   let hasDuplicate = false
