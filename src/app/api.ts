@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { type Api, createApi } from '../http/api.ts'
+import type { MiddlewareHandler } from 'hono'
+import { type Api, type ApiEnv, createApi } from '../http/api.ts'
 import { createHttpMetrics } from '../telemetry/http.ts'
 import { startApiServer } from './api-server.ts'
 import type { Shell } from './shell.ts'
@@ -7,15 +8,25 @@ import type { Shell } from './shell.ts'
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 
+export interface ServedRoutes {
+  /** Routes of events: nothing that is not theirs stands before them. */
+  readonly events: readonly Api[]
+  /** Stands before every route of the control plane. */
+  readonly before: readonly MiddlewareHandler<ApiEnv>[]
+  readonly control: readonly Api[]
+}
+
 /** Puts the routes on the API's socket. Answers its URL. @throws StartFailure when it cannot listen */
-export async function serveApi(shell: Shell, routes: readonly Api[]): Promise<string> {
+export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Promise<string> {
   const { config, registry, closing, onFault } = shell
   const api = createApi({
     newRequestId: randomUUID,
     onFault: (error, requestId) => onFault(`request ${requestId}`, error),
     metrics: createHttpMetrics(registry),
   })
-  for (const one of routes) api.route('/', one)
+  for (const one of routes.events ?? []) api.route('/', one)
+  for (const middleware of routes.before ?? []) api.use('*', middleware)
+  for (const one of routes.control ?? []) api.route('/', one)
   const server = await startApiServer({
     host: config.host,
     port: config.port,

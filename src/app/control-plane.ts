@@ -1,5 +1,9 @@
-import type { Api, Authenticator } from '../http/api.ts'
+import type { MiddlewareHandler } from 'hono'
+import { createReconciler } from '../aggregate/reconcile.ts'
+import type { Api, ApiEnv, Authenticator } from '../http/api.ts'
 import { createCustomerRoutes } from '../http/customers.ts'
+import { idempotency } from '../http/idempotency.ts'
+import { createReconcileRoutes } from '../http/reconcile.ts'
 import { createInvoiceRoutes } from '../http/invoices.ts'
 import { createKeyRoutes } from '../http/keys.ts'
 import { createMeterRoutes } from '../http/meters.ts'
@@ -9,6 +13,7 @@ import { createRateRoutes } from '../http/rate.ts'
 import { createSubscriptionRoutes } from '../http/subscriptions.ts'
 import { createTestClockRoutes } from '../http/test-clocks.ts'
 import { createUsageRoutes } from '../http/usage.ts'
+import { createIdempotencyStore } from '../database/idempotency.ts'
 import { createInvoiceStore } from '../database/invoices.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
 import type { MeterKey, SubscriptionId, TenantId, TestClockId } from '../id/ids.ts'
@@ -32,6 +37,7 @@ import type { Shell } from './shell.ts'
 
 export interface ControlPlane {
   readonly authenticator: Authenticator
+  readonly before: readonly MiddlewareHandler<ApiEnv>[]
   readonly routes: readonly Api[]
   readonly adminKey: string
 }
@@ -90,6 +96,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     usage: quotaUsage(usage, directory),
     provisions: role.provisions,
   })
+  const reconciler = createReconciler({
+    log: engines.log,
+    store: engines.store,
+    journal: usage.journal,
+    conflicts: usage.conflicts,
+    rollups: null,
+    metrics: usage.metrics,
+  })
   const invoicing = createInvoicing({
     directory: createBillingDirectory({
       customers: control.customers,
@@ -102,7 +116,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
     usage: invoiceUsage(usage, engines),
     time: control.time,
-    checks: { run: async () => [] },
+    checks: { run: (of, cut) => reconciler.conservation(of, cut) },
     store: createInvoiceStore(engines.database),
     metrics: createInvoiceMetrics(registry),
     clock,
@@ -158,6 +172,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       meters: control.meters,
       customers: control.customers,
     }),
+    createReconcileRoutes({ authenticator, reconciler }),
     createRateRoutes({ authenticator, rate: rateJson }),
     createInvoiceRoutes({ authenticator, invoicing, nowOf: (of, key) => control.time.nowOf(of, key) }),
     createKeyRoutes({
@@ -174,5 +189,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       newTopUpId: () => newId('job', clock),
     }),
   ]
-  return { authenticator, routes, adminKey }
+  const before = [
+    idempotency({
+      store: createIdempotencyStore(engines.database.db),
+      clock,
+      onFault: (error, requestId) => onFault(`keeping the answer of request ${requestId}`, error),
+    }),
+  ]
+  return { authenticator, before, routes, adminKey }
 }

@@ -1,7 +1,8 @@
 import type { Registry } from 'prom-client'
 import { createAggregator } from '../aggregate/aggregator.ts'
-import { createConflictSweeper } from '../aggregate/conflicts.ts'
+import { type ConflictSweeper, createConflictSweeper } from '../aggregate/conflicts.ts'
 import { followJournal, type JournalReach } from '../aggregate/journal-follower.ts'
+import type { AggregateMetrics } from '../aggregate/ports.ts'
 import { readJournal } from '../aggregate/sink.ts'
 import { createUsageReader, type UsageReader } from '../aggregate/usage-reader.ts'
 import type { Aggregator } from '../aggregate/worker.ts'
@@ -32,6 +33,8 @@ export interface UsageSide {
   readonly aggregator: Aggregator | null
   readonly journal: JournalReach
   readonly reader: UsageReader
+  readonly conflicts: ConflictSweeper
+  readonly metrics: AggregateMetrics
 }
 
 /** Stage 2, or its journal as another process writes it, and the reader of what it has made countable. */
@@ -51,11 +54,8 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
     })
     closing.add('aggregator', () => aggregator.stop())
     await aggregator.start()
-    return {
-      aggregator,
-      journal: aggregator,
-      reader: createUsageReader({ store, journal: aggregator, conflicts }),
-    }
+    const reader = createUsageReader({ store, journal: aggregator, conflicts })
+    return { aggregator, journal: aggregator, reader, conflicts, metrics }
   }
   const journal = await followJournal({
     readJournal: () => readJournal(store, TOPIC_EPOCH, EVENT_PARTITIONS),
@@ -64,7 +64,8 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
     onError: (error) => logger.warn({ err: error }, 'the journal could not be read; trying again'),
   })
   closing.add('journal', () => journal.stop())
-  return { aggregator: null, journal, reader: createUsageReader({ store, journal, conflicts }) }
+  const reader = createUsageReader({ store, journal, conflicts })
+  return { aggregator: null, journal, reader, conflicts, metrics }
 }
 
 /** What quotas ask: the exact figure of everything that is countable now. */

@@ -39,7 +39,7 @@ export async function startIngestRole(shell: Shell): Promise<StartedRole> {
     holders: createHolderTime(shell.clock, directory),
   })
   const ingest = createStage1(shell, engines, directory, table)
-  const apiUrl = await serveApi(shell, [ingest.routes])
+  const apiUrl = await serveApi(shell, { events: [ingest.routes] })
   shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: null }
 }
@@ -52,7 +52,7 @@ export async function startAggregateRole(shell: Shell): Promise<StartedRole> {
     const fault = aggregator?.fault() ?? null
     if (fault !== null) throw new Error(fault)
   })
-  return { apiUrl: await serveApi(shell, []), adminKey: null }
+  return { apiUrl: await serveApi(shell, {}), adminKey: null }
 }
 
 /** The control plane with whatever else this process does. */
@@ -62,7 +62,11 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
   const held = await startDirectory({ ...shell, engines })
   const plane = await startControlPlane({ shell, engines, held, role, tenant })
   const ingest = role.ingests ? createStage1(shell, engines, held.directory, plane.authenticator) : null
-  const apiUrl = await serveApi(shell, [...(ingest === null ? [] : [ingest.routes]), ...plane.routes])
+  const apiUrl = await serveApi(shell, {
+    events: ingest === null ? [] : [ingest.routes],
+    before: plane.before,
+    control: plane.routes,
+  })
   if (ingest !== null) shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: plane.adminKey }
 }
