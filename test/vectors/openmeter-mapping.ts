@@ -17,7 +17,7 @@ import {
 import { quantity, request } from './openmeter-prices.ts'
 import { openMeterFunctions } from './openmeter-rules.ts'
 import { rated } from './terms.ts'
-import { compareWith, excludedBy, type Field, type Mapped, type Mapping } from './vector.ts'
+import { compareWith, excludedBy, type Field, type Mapped, type Mapping, type Siblings } from './vector.ts'
 
 /** By the vector's `model`. */
 export const openMeterMappings: Readonly<Record<string, Mapping>> = {
@@ -37,12 +37,12 @@ export const openMeterMappings: Readonly<Record<string, Mapping>> = {
   grant_burndown: mapBurnDown,
 }
 
-function mapPrice(vector: Field): Mapped | Promise<Mapped> {
+function mapPrice(vector: Field, siblings: Siblings): Mapped | Promise<Mapped> {
   const config = vector.at('config')
   if (config.at('function').exists) {
     const mapping = openMeterFunctions[config.at('function').text()]
     if (mapping === undefined) throw new Error(`no mapping for the function ${config.at('function').text()}`)
-    return mapping(vector)
+    return mapping(vector, siblings)
   }
   switch (config.at('engine').textOr('position')) {
     case 'position':

@@ -144,7 +144,7 @@ function exactOf({ price, conversion }: Priced, quantity: Decimal): Decimal {
   return rateOf({ ...bare(price), conversion }, quantity).exactAmount
 }
 
-function amountOf(read: (vector: Field) => Priced): Mapping {
+function amountOf(read: (vector: Field) => Priced): (vector: Field) => Mapped {
   return (vector) =>
     compareWith(wanted(vector).raw, {
       amount: toText(exactOf(read(vector), decimalOf(vector.at('usage', 'units')))),
@@ -176,7 +176,7 @@ function mapBuckets(read: (vector: Field) => Priced): Mapping {
 /** More taken back than used. */
 function mapNegative(vector: Field): Mapped {
   if (!vector.at('config', 'allow_negative').flag()) throw new Error('negative units must be allowed')
-  return amountOf(tieredPrice('graduated'))(vector) as Mapped
+  return amountOf(tieredPrice('graduated'))(vector)
 }
 
 /** One tier by itself, with free units below it. With whole bounds, a tier from 11 holds what is above 10. */

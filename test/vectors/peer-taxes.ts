@@ -10,6 +10,7 @@ import { compareWith, type Field, type Mapped, type Mapping } from './vector.ts'
 
 /** Taxes, totals and credit notes of the peers. */
 export const peerTaxes: Readonly<Record<string, Mapping>> = {
+  currency_rounding: mapCurrencyRounding,
   multi_tax: mapMultiTax,
   tax_rounding: mapTaxRounding,
   line_tax: mapLineTax,
@@ -22,6 +23,16 @@ export const peerTaxes: Readonly<Record<string, Mapping>> = {
   credit_note_application: mapCreditNoteApplication,
   credit_note_split: mapCreditNoteSplit,
   termination_credit_note: mapTerminationCreditNote,
+}
+
+function mapCurrencyRounding(vector: Field): Mapped {
+  const config = vector.at('config')
+  config.says('mode', 'half away from zero')
+  const currency = currencyOf(config.at('currency').text())
+  if (config.at('minor_digits').number() !== minorUnitDigits(currency))
+    throw new Error('other digits than ours')
+  const rounded = roundToMinorUnit(decimalOf(vector.at('usage', 'amount')), currency)
+  return compareWith(wanted(vector).raw, { rounded: toText(rounded) })
 }
 
 function taxOf(

@@ -72,7 +72,7 @@ function mapMinorUnits(vector: Field): Mapped {
   const units = expected
     .at('minor_units')
     .entries()
-    .map(([code]) => [code, minorUnitDigits(currencyOf(code))])
+    .map(([code]): [string, number] => [code, minorUnitDigits(currencyOf(code))])
   return compareWith(expected.raw, { minor_units: Object.fromEntries(units) })
 }
 

@@ -193,7 +193,13 @@ function mapTimeBands(vector: Field): Mapped {
 /** All of the period is rated again; what was invoiced is taken off. */
 function mapLateUsage(vector: Field): Mapped {
   const input = vector.at('input')
-  const full = rateOf(bare(blocks(input)), sumOf(decimals(input.at('usage')))).amount
+  const price = input.at('tiers').exists
+    ? tiered(
+        input.at('mode').textOr('') === 'volume' ? 'volume' : 'graduated',
+        tiersOf(input.at('tiers'), MEMBERS),
+      )
+    : blocks(input)
+  const full = rateOf(bare(price), sumOf(decimals(input.at('usage')))).amount
   return compareWith(vector.at('expected').raw, {
     full_amount: toText(full),
     delta_to_invoice: toText(subtract(full, decimalOf(input.at('already_invoiced')))),

@@ -38,8 +38,8 @@ export async function meterValue(
       }),
     ),
   )
-  const { valueProperty: _, ...meter } = aMeter({ aggregation, eventType, groupBy: {} })
-  const { rows } = await stage.usage(aggregation === 'count' ? meter : { ...meter, valueProperty: 'value' })
+  const meter = aMeter({ aggregation, eventType, groupBy: {}, valueProperty: 'value' })
+  const { rows } = await stage.usage(meter)
   return rows[0]?.value ?? null
 }
 
