@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LogError, type EventLog, type LogBatch, type LogRecord } from '../../src/usage/event-log.ts'
+import { LogError, type EventLog } from '../../src/usage/event-log.ts'
+import { bytesOf as bytes, Collector, textOf as text } from '../support/collector.ts'
 
 /** What a suite needs of an implementation. */
 export interface EventLogUnderTest {
@@ -9,53 +10,8 @@ export interface EventLogUnderTest {
   readonly dispose: () => Promise<void>
 }
 
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-const text = (record: LogRecord | undefined): string => new TextDecoder().decode(record?.value)
 const DAY_MS = 86_400_000
 let topics = 0
-
-/** Collects what a consumer is given and lets a test wait for it. */
-class Collector {
-  readonly records = new Map<number, LogRecord[]>()
-  readonly failures: Error[] = []
-  #waiting: { readonly isMet: () => boolean; readonly resolve: () => void }[] = []
-
-  get count(): number {
-    return [...this.records.values()].reduce((sum, records) => sum + records.length, 0)
-  }
-
-  readonly take = async (batch: LogBatch): Promise<void> => {
-    const records = this.records.get(batch.partition) ?? []
-    records.push(...batch.records)
-    this.records.set(batch.partition, records)
-    this.check()
-  }
-
-  readonly fail = (error: Error): void => {
-    this.failures.push(error)
-    this.check()
-  }
-
-  texts(partition: number): string[] {
-    return (this.records.get(partition) ?? []).map(text)
-  }
-
-  check(): void {
-    this.#waiting = this.#waiting.filter(({ isMet, resolve }) => {
-      if (!isMet()) return true
-      resolve()
-      return false
-    })
-  }
-
-  /** Resolves once the condition holds; it is asked after every batch. */
-  until(isMet: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push({ isMet, resolve })
-      this.check()
-    })
-  }
-}
 
 /** Holds an implementation of the port to what the port says. */
 export function describeEventLog(name: string, make: () => Promise<EventLogUnderTest>): void {

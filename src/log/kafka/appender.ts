@@ -53,7 +53,7 @@ export class Appender {
     const outcomes = await new Promise<readonly AppendOutcome[]>((resolve) => {
       const pending: PendingAppend = {
         topic,
-        outcomes: new Array(records.length),
+        outcomes: new Array<AppendOutcome>(records.length),
         left: records.length,
         resolve,
       }

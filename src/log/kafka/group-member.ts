@@ -39,7 +39,7 @@ export class GroupMember {
   readonly #deps: GroupMemberDeps
   #membership: Membership | null = null
   #memberId = ''
-  #isStopping = false
+  #stopping = false
   #wake: () => void = () => undefined
 
   constructor(deps: GroupMemberDeps) {
@@ -49,7 +49,7 @@ export class GroupMember {
   /** Runs until `stop`. Rejects only for what joining again cannot mend. */
   async run(): Promise<void> {
     let pauseMs = JOIN_PAUSE_MS_FIRST
-    while (!this.#isStopping) {
+    while (!this.#isStopping()) {
       const { cluster, group, topic, logger } = this.#deps
       try {
         await this.#joinOnce()
@@ -61,7 +61,7 @@ export class GroupMember {
         // Somebody else joined at the same moment.
         if (error.errorCode === REBALANCE_IN_PROGRESS) continue
         if (!error.isPassing && !LOST.has(error.errorCode ?? 0)) throw error
-        if (this.#isStopping) break
+        if (this.#isStopping()) break
         logger.warn(
           { group, topic, fault: error.message, pauseMs },
           'joining the group failed and is repeated',
@@ -75,7 +75,7 @@ export class GroupMember {
 
   /** Ends `run` at its next step. The partitions must have been given up by then. */
   stop(): void {
-    this.#isStopping = true
+    this.#stopping = true
     this.#wake()
   }
 
@@ -122,6 +122,10 @@ export class GroupMember {
     })
   }
 
+  #isStopping(): boolean {
+    return this.#stopping
+  }
+
   async #joinOnce(): Promise<void> {
     const { cluster, group, topic, purpose, life } = this.#deps
     const { rebalanceMsMax, stallMsMax } = cluster.settings
@@ -129,7 +133,7 @@ export class GroupMember {
     const coordinator = await coordinatorOf(cluster, group, purpose)
     const membership = await join(cluster, coordinator, group, topic, this.#memberId)
     this.#memberId = membership.memberId
-    if (this.#isStopping) return
+    if (this.#isStopping()) return
     this.#membership = membership
     this.#deps.onAssigned(membership.partitions)
   }
@@ -137,16 +141,17 @@ export class GroupMember {
   /** Until the group rebalances, or has lost this member; the partitions are given up then. */
   async #keepAlive(): Promise<void> {
     const { cluster, group, life, logger, purpose } = this.#deps
-    const { heartbeatIntervalMs, rebalanceMsMax, stallMsMax } = cluster.settings
+    const { heartbeatIntervalMs, handlerMsMax, stallMsMax } = cluster.settings
     let coordinator: BrokerConnection | null = null
     let revoking: Promise<void> | null = null
-    let isRevoked = false
-    while (!this.#isStopping && !isRevoked) {
+    const revoked = new AbortController()
+    const isOver = (): boolean => this.#isStopping() || revoked.signal.aborted
+    while (!isOver()) {
       await (revoking === null
         ? this.#sleep(heartbeatIntervalMs)
         : Promise.race([this.#sleep(heartbeatIntervalMs), revoking]))
-      if (this.#isStopping || isRevoked) break
-      life.alive('a heartbeat', stallMsMax + (revoking === null ? 0 : rebalanceMsMax))
+      if (isOver()) break
+      if (revoking === null) life.alive('a heartbeat', stallMsMax)
       try {
         coordinator ??= await coordinatorOf(cluster, group, purpose)
         const errorCode = await this.#beat(coordinator)
@@ -154,13 +159,12 @@ export class GroupMember {
         const isLost = LOST.has(errorCode)
         if (!isLost && errorCode !== REBALANCE_IN_PROGRESS) throw brokerFault('heartbeat', errorCode)
         if (isLost) {
-          this.#memberId = ''
           logger.warn({ group, fault: faultType(errorCode) }, 'the group has gone on without this member')
+          this.#memberId = ''
+          this.#membership = null // what its handlers still commit is not theirs to commit
         }
-        if (isLost) this.#membership = null // what its handlers still commit is not theirs to commit
-        revoking ??= this.#deps.onRevoked().then(() => {
-          isRevoked = true
-        })
+        life.alive('giving partitions up', stallMsMax + handlerMsMax)
+        revoking ??= this.#deps.onRevoked().then(() => revoked.abort())
         if (isLost) await revoking
       } catch (error) {
         if (!(error instanceof KafkaFault) || !error.isPassing) throw error
@@ -171,7 +175,7 @@ export class GroupMember {
       }
     }
     if (revoking !== null) await revoking
-    if (!this.#isStopping) this.#membership = null
+    if (!this.#isStopping()) this.#membership = null
   }
 
   async #beat(coordinator: BrokerConnection): Promise<number> {
@@ -186,7 +190,7 @@ export class GroupMember {
   }
 
   async #sleep(ms: number): Promise<void> {
-    if (this.#isStopping) return
+    if (this.#isStopping()) return
     const end = new AbortController()
     this.#wake = () => end.abort()
     await pause(ms, undefined, { signal: end.signal }).catch(() => undefined) // an abort is the wake-up

@@ -105,7 +105,8 @@ export function assign(
   members: readonly Member[],
   partitions: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, Record<string, number[]>> {
-  const assignments = new Map(members.map(({ memberId }) => [memberId, {} as Record<string, number[]>]))
+  const assignments = new Map<string, Record<string, number[]>>()
+  for (const { memberId } of members) assignments.set(memberId, {})
   for (const [topic, count] of partitions) {
     const takers = members
       .filter(({ topics }) => topics.includes(topic))

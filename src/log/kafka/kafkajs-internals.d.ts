@@ -49,7 +49,7 @@ declare module 'kafkajs/src/network/connection.js' {
     rejectRequests(error: Error): void
     isConnected(): boolean
   }
-  export default Connection
+  export = Connection
 }
 
 declare module 'kafkajs/src/protocol/requests/index.js' {
@@ -62,12 +62,12 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
     }
   }
   declare const exported: { readonly requests: Readonly<Record<string, Definition>> }
-  export default exported
+  export = exported
 }
 
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
   declare const keys: Readonly<Record<string, number>>
-  export default keys
+  export = keys
 }
 
 declare module 'kafkajs/src/protocol/error.js' {
@@ -78,5 +78,5 @@ declare module 'kafkajs/src/protocol/error.js' {
       readonly message: string
     }[]
   }
-  export default exported
+  export = exported
 }

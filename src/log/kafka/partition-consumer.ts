@@ -40,12 +40,12 @@ export class PartitionConsumer {
   /** Runs until `stop`. @throws LogError for what reading again cannot mend */
   async run(): Promise<void> {
     let next: number | null = null
-    while (!this.#isStopping) {
+    while (!this.#isStopping()) {
       next ??= await this.#position()
       if (next === null) continue
       const records = await this.#fetch(next)
       for (let from = 0; from < records.length && next !== null; from += BATCH_RECORDS_MAX) {
-        if (this.#isStopping) break
+        if (this.#isStopping()) break
         const batch = records.slice(from, from + BATCH_RECORDS_MAX)
         next = (await this.#deliver(batch)) ? next + batch.length : null
         if (next !== null) this.#handled(next, records[from + batch.length])
@@ -77,7 +77,7 @@ export class PartitionConsumer {
     return this.#isHandling
   }
 
-  get #isStopping(): boolean {
+  #isStopping(): boolean {
     return this.#stopping.signal.aborted
   }
 
@@ -115,7 +115,7 @@ export class PartitionConsumer {
       this.#oldestAt = records[0]?.appendedAt ?? null
       return records
     } catch (error) {
-      if (this.#isStopping) return []
+      if (this.#isStopping()) return []
       const isPassing = error instanceof KafkaFault || (error instanceof LogError && mayPass(error))
       if (!isPassing) throw error
       await this.#pauseAfter(error, 'a fetch')
