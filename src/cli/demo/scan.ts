@@ -9,6 +9,8 @@ import { readTrace, TRACE_COLUMNS } from './trace.ts'
 interface MonthTotals {
   rows: number
   outputTokens: bigint
+  /** Milliseconds of the latest row. */
+  lastMs: number
 }
 
 export interface TraceScan {
@@ -29,9 +31,10 @@ export async function scanTrace(deps: CliDeps, output: Output, path: string): Pr
     for await (const row of readTrace(path)) {
       if (deps.interrupted.aborted) throw new Interrupted()
       rows++
-      const month = byMonth.get(row.month) ?? { rows: 0, outputTokens: 0n }
+      const month = byMonth.get(row.month) ?? { rows: 0, outputTokens: 0n, lastMs: 0 }
       month.rows++
       month.outputTokens += BigInt(row.generatedTokens)
+      month.lastMs = Math.max(month.lastMs, Date.parse(row.time))
       byMonth.set(row.month, month)
       progress.advance(row.bytes, rows)
     }
