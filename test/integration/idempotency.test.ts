@@ -100,7 +100,7 @@ async function send(api: ReturnType<typeof createProcess>, sent: Sent = {}) {
 }
 
 describe('Idempotency-Key', () => {
-  it('a repeat gets the stored answer, with its status and headers, and runs nothing', async () => {
+  it('D3: a repeat gets the stored answer, with its status and headers, and runs nothing', async () => {
     const api = createProcess()
     const first = await send(api, { key: 'k1' })
     const second = await send(createProcess(), { key: 'k1' })
@@ -143,7 +143,7 @@ describe('Idempotency-Key', () => {
     expect(runs).toBe(1)
   })
 
-  it('20 repeats at the same moment run once; those that come too early are told to come again', async () => {
+  it('D3: 20 repeats at the same moment run once; those that come too early are told to come again', async () => {
     const processes = [createProcess(), createProcess()]
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, i) => send(processes[i % 2] ?? createProcess(), { key: 'k1' })),
@@ -180,7 +180,7 @@ describe('Idempotency-Key', () => {
     },
   )
 
-  it('a process that died in the middle holds a key until its lock is over; the repeat makes the same ids', async () => {
+  it('D3: a process that died in the middle holds a key until its lock is over; the repeat makes the same ids', async () => {
     const dead = createProcess()
     const lives = createProcess()
     held = new Promise<void>(() => undefined)
@@ -242,7 +242,7 @@ describe('Idempotency-Key', () => {
     expect(runs).toBe(1)
   })
 
-  it('the database holds neither the secret nor the key that opens it', async () => {
+  it('D4: the database holds neither the secret nor the key that opens it', async () => {
     const api = createProcess()
     await send(api, { key: 'order-17' })
     const rows = await database.db.selectFrom('idempotency_keys').selectAll().execute()
@@ -298,7 +298,7 @@ describe('Idempotency-Key', () => {
 })
 
 describe('keeping', () => {
-  it('answers are kept for 24 hours, and then removed in batches', async () => {
+  it('D4: answers are kept for 24 hours, and then removed in batches', async () => {
     const store = createIdempotencyStore(database.db)
     const api = createProcess()
     await send(api, { key: 'k1' })
