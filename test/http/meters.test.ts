@@ -81,13 +81,13 @@ describe('/v1/meters', () => {
     const { call } = openControlApi()
     for (const key of ['c', 'a', 'b']) await call('PUT', `/v1/meters/${key}`, TOKENS)
     const keys: unknown[] = []
-    let cursor: unknown = null
+    let cursor: string | null = null
     do {
-      const at: string = cursor === null ? '' : `&cursor=${String(cursor)}`
+      const at: string = cursor === null ? '' : `&cursor=${cursor}`
       const { body } = await call('GET', `/v1/meters?limit=1${at}`)
       keys.push(...(body['data'] as { key: string }[]).map(({ key }) => key))
       expect(body['hasMore']).toBe(body['nextCursor'] !== null)
-      cursor = body['nextCursor']
+      cursor = body['nextCursor'] as string | null
     } while (cursor !== null)
     expect(keys).toEqual(['a', 'b', 'c'])
   })

@@ -34,7 +34,7 @@ export interface ControlApi {
   settled: number
   readonly subscriptions: MemorySubscriptions
   readonly advanced: { readonly id: TestClockId; readonly to: Instant }[]
-  call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer>
+  readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer>
 }
 
 /** Keys are named by their scope; `other` is an administrator of another tenant. */
@@ -81,7 +81,7 @@ export function openControlApi(metrics?: HttpObserver): ControlApi {
         return id === null ? null : (testClocks.get(id)?.now ?? null)
       },
     }),
-    async call(method, path, body, { key = 'admin', headers = {}, raw } = {}) {
+    call: async (method, path, body, { key = 'admin', headers = {}, raw } = {}) => {
       const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
       const response = await api.request(path, {
         method,
