@@ -30,7 +30,7 @@ describe('/v1/test-clocks', () => {
     await control.call('POST', '/v1/test-clocks', { id: 'clk', now: '2023-11-30T23:00:00Z' })
     control.settled = 0
     const to = '2023-12-01T01:30:00Z'
-    for (const _ of [1, 2]) {
+    for (let n = 0; n < 2; n++) {
       const answer = await control.call('POST', '/v1/test-clocks/clk/advance', { to })
       expect([answer.status, answer.body['now']]).toEqual([200, to])
     }
