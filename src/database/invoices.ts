@@ -1,83 +1,69 @@
 import { sql, type Transaction } from 'kysely'
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
-import type { Invoice, InvoiceDocument } from '../invoice/invoice.ts'
+import type { CreditNoteDocument, CreditNoteId } from '../invoice/invoice.ts'
 import type { InvoiceState } from '../invoice/lifecycle.ts'
-import type { Finalization, InvoiceStore } from '../invoice/ports.ts'
+import type {
+  CustomerLedger,
+  Finalization,
+  FinalizeOutcome,
+  InvoiceArchive,
+  InvoiceStore,
+} from '../invoice/ports.ts'
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
+import { creditNoteOf, INVOICE_COLUMNS, invoiceDocumentOf, invoiceOf } from './invoice-rows.ts'
+import { lockLedger, raiseLedger, writeCreditNote, writeInvoice } from './invoice-writes.ts'
 import type { Schema } from './schema.ts'
 
-/** A tenant that names no legal entities has this one. */
-const DEFAULT_ENTITY = 'default'
-const DEFAULT_PREFIX = 'INV-'
-/** Shorter numbers are padded, so that they sort. */
-const numberDigitsMin = 6
-
 /** Invoices in PostgreSQL. A number is given and its invoice written in one transaction, or neither happens. */
-export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore {
+export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore & InvoiceArchive {
+  const finalizeMany: InvoiceStore['finalizeMany'] = (finalizations) =>
+    db.transaction().execute(async (trx) => {
+      const outcomes = new Map<Finalization, FinalizeOutcome>()
+      // Ledgers are locked in one order, so that two batches never wait for each other in a circle.
+      for (const one of inLockOrder(finalizations)) outcomes.set(one, await finalizeOne(trx, one))
+      return finalizations.map((one): FinalizeOutcome => outcomes.get(one) ?? { kind: 'outdated' })
+    })
+
   return {
     ledger: (tenant, customer) =>
       // One snapshot, so that the version and the invoices belong together.
       db
         .transaction()
         .setIsolationLevel('repeatable read')
-        .execute(async (trx) => {
-          const held = await trx
-            .selectFrom('invoice_ledgers')
-            .select('version')
-            .where('tenant', '=', tenant)
-            .where('customer', '=', customer)
-            .executeTakeFirst()
-          const rows = await trx
-            .selectFrom('invoices')
-            .select(['id', 'number', 'state', 'period_end', 'issued_at', 'document'])
-            .where('tenant', '=', tenant)
-            .where('customer', '=', customer)
-            .orderBy('sequence')
-            .execute()
-          return {
-            version: held?.version ?? 0,
-            invoices: rows.map((row) => ({
-              id: row.id as InvoiceId,
-              number: row.number,
-              state: row.state as InvoiceState,
-              periodEnd: instantOf(row.period_end.getTime()),
-              issuedAt: instantOf(row.issued_at.getTime()),
-            })),
-            lines: rows
-              .filter((row) => row.state !== 'void')
-              .flatMap((row) => documentOf(row.document).lines.map((line) => ({ number: row.number, line }))),
-          }
-        }),
+        .execute((trx) => readLedger(trx, tenant, customer)),
 
-    finalize: (finalization) =>
-      db.transaction().execute(async (trx) => {
-        const current = await lockLedger(trx, finalization.tenant, finalization.customer)
-        if (current !== finalization.basedOn) return { kind: 'outdated' }
-        const invoice = await writeInvoice(trx, finalization)
-        await trx
-          .updateTable('invoice_ledgers')
-          .set({ version: current + 1 })
-          .where('tenant', '=', finalization.tenant)
-          .where('customer', '=', finalization.customer)
-          .executeTakeFirstOrThrow()
-        return { kind: 'finalized', invoice }
-      }),
+    finalizeMany,
+    async finalize(finalization) {
+      const [outcome] = await finalizeMany([finalization])
+      if (outcome === undefined) throw new Error('a finalization came to no outcome')
+      return outcome
+    },
 
     async get(tenant, id) {
       const row = await db
         .selectFrom('invoices')
-        .select(['document', 'state', 'hash'])
+        .select(INVOICE_COLUMNS)
         .where('tenant', '=', tenant)
         .where('id', '=', id)
         .executeTakeFirst()
       return row === undefined ? null : invoiceOf(row)
     },
 
+    async creditNote(tenant, id) {
+      const row = await db
+        .selectFrom('credit_notes')
+        .select(['document', 'hash', 'total', 'applied'])
+        .where('tenant', '=', tenant)
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row === undefined ? null : creditNoteOf(row)
+    },
+
     async list(tenant, { customer, state, limit, after }) {
       let query = db
         .selectFrom('invoices')
-        .select(['id', 'issued_at', 'document', 'state', 'hash'])
+        .select(['id', 'issued_at', ...INVOICE_COLUMNS])
         .where('tenant', '=', tenant)
       if (customer !== null) query = query.where('customer', '=', customer)
       if (state !== null) query = query.where('state', '=', state)
@@ -93,147 +79,118 @@ export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore {
       const last = page.at(-1)
       const next =
         rows.length > limit && last !== undefined
-          ? { issuedAt: instantOf(last.issued_at.getTime()), id: last.id as InvoiceId }
+          ? { issuedAt: instantOf(last.issued_at.getTime()), id: last.id }
           : null
       return { data: page.map(invoiceOf), next }
+    },
+
+    async record(tenant, id) {
+      const row = await db
+        .selectFrom('invoices as i')
+        .leftJoin('invoices as before', (join) =>
+          join
+            .onRef('before.tenant', '=', 'i.tenant')
+            .onRef('before.legal_entity', '=', 'i.legal_entity')
+            .on('before.sequence', '=', sql<number>`i.sequence - 1`),
+        )
+        .select(['i.customer', 'i.document', 'i.hash', 'i.basis', 'before.hash as hash_before'])
+        .where('i.tenant', '=', tenant)
+        .where('i.id', '=', id)
+        .executeTakeFirst()
+      if (row === undefined) return null
+      const { customer, document, hash, basis, hash_before } = row
+      return {
+        tenant,
+        customer: customer as CustomerKey,
+        text: document,
+        hash,
+        basis,
+        hashBefore: hash_before,
+      }
     },
   }
 }
 
-/** The version of the customer's ledger, locked: whoever else wants to finalize for this customer waits. */
-async function lockLedger(
+async function finalizeOne(trx: Transaction<Schema>, finalization: Finalization): Promise<FinalizeOutcome> {
+  const { tenant, customer, basedOn, issuedAt } = finalization
+  const current = await lockLedger(trx, tenant, customer)
+  if (current !== basedOn) return { kind: 'outdated' }
+  const invoice =
+    finalization.invoice === null ? null : await writeInvoice(trx, finalization, finalization.invoice)
+  const creditNotes = []
+  for (const issue of finalization.creditNotes) {
+    const written = await writeCreditNote(trx, tenant, customer, issue, issuedAt)
+    if (written.kind !== 'written') {
+      throw new Error(`the invoice ${issue.invoice} cannot be credited although its ledger did not change`)
+    }
+    creditNotes.push(written.creditNote)
+  }
+  await raiseLedger(trx, tenant, customer)
+  if (invoice !== null) return { kind: 'finalized', invoice, creditNotes }
+  const [first, ...rest] = creditNotes
+  if (first === undefined) throw new Error('a finalization of nothing')
+  return { kind: 'credited', creditNotes: [first, ...rest] }
+}
+
+function inLockOrder(finalizations: readonly Finalization[]): readonly Finalization[] {
+  const order = ({ tenant, customer }: Finalization): string => JSON.stringify([tenant, customer])
+  return finalizations.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0))
+}
+
+async function readLedger(
   trx: Transaction<Schema>,
   tenant: TenantId,
   customer: CustomerKey,
-): Promise<number> {
-  await trx
-    .insertInto('invoice_ledgers')
-    .values({ tenant, customer, version: 0 })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  const { version } = await trx
+): Promise<CustomerLedger> {
+  const held = await trx
     .selectFrom('invoice_ledgers')
     .select('version')
     .where('tenant', '=', tenant)
     .where('customer', '=', customer)
-    .forUpdate()
-    .executeTakeFirstOrThrow()
-  return version
-}
-
-async function writeInvoice(
-  trx: Transaction<Schema>,
-  { tenant, customer, periodEnd, basis, seal }: Finalization,
-): Promise<Invoice> {
-  const counter = await takeNumber(trx, tenant)
-  const number = `${counter.prefix}${String(counter.sequence).padStart(numberDigitsMin, '0')}`
-  const { document, text, hash } = seal(number, counter.lastHash)
-  await trx
-    .insertInto('invoices')
-    .values({
-      tenant,
-      id: document.id,
-      legal_entity: DEFAULT_ENTITY,
-      sequence: counter.sequence,
-      number,
-      customer,
-      state: 'finalized',
-      currency: document.currency,
-      period_start: new Date(document.periodStart),
-      period_end: new Date(periodEnd),
-      issued_at: new Date(required(document.issuedAt)),
-      due_at: new Date(required(document.dueAt)),
-      subtotal: document.subtotal,
-      tax: document.tax,
+    .executeTakeFirst()
+  const rows = await trx
+    .selectFrom('invoices')
+    .select(['id', 'number', 'state', 'period_end', 'issued_at', 'document', 'rebill'])
+    .where('tenant', '=', tenant)
+    .where('customer', '=', customer)
+    .orderBy('sequence')
+    .execute()
+  const notes = await trx
+    .selectFrom('credit_notes')
+    .select(['id', 'number', 'invoice', 'closes_at', 'document'])
+    .where('tenant', '=', tenant)
+    .where('customer', '=', customer)
+    .orderBy('sequence')
+    .execute()
+  const invoices = rows.map((row) => ({ row, document: invoiceDocumentOf(row.document) }))
+  return {
+    version: held?.version ?? 0,
+    invoices: invoices.map(({ row, document }) => ({
+      id: row.id as InvoiceId,
+      number: row.number,
+      state: row.state as InvoiceState,
+      periodEnd: instantOf(row.period_end.getTime()),
+      issuedAt: instantOf(row.issued_at.getTime()),
+      taxBehavior: document.taxBehavior,
+      taxRounding: document.taxRounding,
       total: document.total,
-      hash,
-      document: text,
-      basis,
-    })
-    .execute()
-  await writeLines(trx, tenant, document)
-  await trx
-    .updateTable('invoice_counters')
-    .set({ last_hash: hash })
-    .where('tenant', '=', tenant)
-    .where('legal_entity', '=', DEFAULT_ENTITY)
-    .executeTakeFirstOrThrow()
-  return { ...document, state: 'finalized', hash }
-}
-
-/** Takes the next number. The row stays locked to the end of the transaction; a rollback gives the number back. */
-async function takeNumber(
-  trx: Transaction<Schema>,
-  tenant: TenantId,
-): Promise<{ readonly prefix: string; readonly sequence: number; readonly lastHash: string | null }> {
-  await trx
-    .insertInto('invoice_counters')
-    .values({
-      tenant,
-      legal_entity: DEFAULT_ENTITY,
-      prefix: DEFAULT_PREFIX,
-      next_number: 1,
-      last_hash: null,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  const row = await trx
-    .updateTable('invoice_counters')
-    .set((column) => ({ next_number: column('next_number', '+', 1) }))
-    .where('tenant', '=', tenant)
-    .where('legal_entity', '=', DEFAULT_ENTITY)
-    .returning(['prefix', 'next_number', 'last_hash'])
-    .executeTakeFirstOrThrow()
-  return { prefix: row.prefix, sequence: row.next_number - 1, lastHash: row.last_hash }
-}
-
-/** Bound parameters of one statement stay below PostgreSQL's 65,535. */
-const linesOfInsertMax = 1000
-
-async function writeLines(
-  trx: Transaction<Schema>,
-  tenant: TenantId,
-  { id: invoice, lines }: InvoiceDocument,
-): Promise<void> {
-  for (let first = 0; first < lines.length; first += linesOfInsertMax) {
-    const rows = lines.slice(first, first + linesOfInsertMax).map((line, index) => ({
-      tenant,
-      invoice,
-      position: first + index,
-      id: line.id,
-      kind: line.kind,
-      charge: line.key,
-      revision: line.revision,
-      subscription: line.subscription,
-      plan: line.plan,
-      plan_version: line.planVersion,
-      price: line.price,
-      name: line.name,
-      meter: line.meter,
-      meter_revision: line.meterRevision,
-      quantity: line.quantity,
-      amount: line.amount,
-      exact_amount: line.exactAmount,
-      starts_at: new Date(line.start),
-      ends_at: new Date(line.end),
-    }))
-    await trx.insertInto('invoice_lines').values(rows).execute()
+      rebill: row.rebill,
+    })),
+    lines: invoices
+      .filter(({ row }) => row.state !== 'void')
+      .flatMap(({ row, document }) =>
+        document.lines.map((line) => ({ invoice: row.id as InvoiceId, number: row.number, line })),
+      ),
+    creditNotes: notes.map((row) => {
+      const { total, lines } = JSON.parse(row.document) as CreditNoteDocument
+      return {
+        id: row.id as CreditNoteId,
+        number: row.number,
+        correctsInvoice: row.invoice as InvoiceId,
+        closesAt: row.closes_at === null ? null : instantOf(row.closes_at.getTime()),
+        total,
+        lines,
+      }
+    }),
   }
-}
-
-function invoiceOf(row: {
-  readonly document: string
-  readonly state: string
-  readonly hash: string
-}): Invoice {
-  return { ...documentOf(row.document), state: row.state as InvoiceState, hash: row.hash }
-}
-
-function documentOf(text: string): InvoiceDocument {
-  return JSON.parse(text) as InvoiceDocument
-}
-
-function required(text: string | null): string {
-  if (text === null) throw new Error('a sealed invoice has a date of issue and a due date')
-  return text
 }

@@ -1,4 +1,6 @@
 import type { InvoiceRefusal } from '../invoice/outcomes.ts'
+import type { CommandOutcome } from '../invoice/ports.ts'
+import type { ReceivableGuard } from '../invoice/receivable.ts'
 import { formatInstant } from '../time/instant.ts'
 import { ProblemError } from './problem.ts'
 
@@ -88,6 +90,14 @@ export function invoiceProblem(refusal: InvoiceRefusal): ProblemError {
         detail: `The price "${refusal.price}" cannot be applied: ${refusal.error.pointer} ${refusal.error.detail}.`,
         extra: { rating: refusal.error },
       })
+    case 'taxPending':
+      return new ProblemError({
+        status: 503,
+        code: 'taxPending',
+        title: 'The tax is not known',
+        detail: `Nothing is finalized with a guess: ${refusal.detail}. Nothing was done; try again when it is known.`,
+        retryAfterSeconds: RETRY_SECONDS,
+      })
     case 'contended':
       return new ProblemError({
         status: 503,
@@ -97,4 +107,93 @@ export function invoiceProblem(refusal: InvoiceRefusal): ProblemError {
         retryAfterSeconds: 1,
       })
   }
+}
+
+export function unknownInvoice(id: string): ProblemError {
+  return new ProblemError({
+    status: 404,
+    code: 'unknownInvoice',
+    title: 'No such invoice',
+    detail: `There is no invoice "${id}".`,
+  })
+}
+
+export function unknownLine(invoice: string, line: string): ProblemError {
+  return new ProblemError({
+    status: 404,
+    code: 'unknownLine',
+    title: 'No such line',
+    detail: `The invoice ${invoice} has no line "${line}".`,
+  })
+}
+
+export function invalidCursor(): ProblemError {
+  return new ProblemError({
+    status: 400,
+    code: 'invalidCursor',
+    title: 'The cursor is not valid',
+    detail: 'Pass the nextCursor of the page before, unchanged.',
+    errors: [{ pointer: '/cursor', detail: 'is no cursor of this list' }],
+  })
+}
+
+/** Why a command on an invoice was refused. */
+export function commandProblem(outcome: RefusedCommand, id: string): ProblemError {
+  switch (outcome.kind) {
+    case 'unknownInvoice':
+      return unknownInvoice(id)
+    case 'unknownPayment':
+      return new ProblemError({
+        status: 404,
+        code: 'unknownPayment',
+        title: 'No such payment',
+        detail: `The invoice ${id} has no payment of that id. GET /v1/invoices/${id}/payments lists them.`,
+      })
+    case 'alreadyReturned':
+      return new ProblemError({
+        status: 409,
+        code: 'alreadyReturned',
+        title: 'The payment was returned before',
+        detail: `The payment ${outcome.payment.id} was returned already; nothing was done.`,
+      })
+    case 'keyReused':
+      return new ProblemError({
+        status: 422,
+        code: 'idempotencyKeyReused',
+        title: 'The Idempotency-Key was used for another payment',
+        detail: 'A payment of another amount was recorded with this key. Use a new key for a new payment.',
+      })
+    case 'illegal':
+      return new ProblemError({
+        status: 409,
+        code: 'illegalTransition',
+        title: 'The state of the invoice does not allow it',
+        detail: `An invoice that is ${outcome.state} cannot do "${outcome.event}". Nothing was done.`,
+        extra: { state: outcome.state, event: outcome.event },
+      })
+    case 'guarded':
+      return new ProblemError({ status: 409, code: outcome.guard, ...GUARD_TEXTS[outcome.guard] })
+  }
+}
+
+type RefusedCommand = Exclude<CommandOutcome, { readonly kind: 'done' }>
+
+const GUARD_TEXTS: Readonly<Record<ReceivableGuard, { readonly title: string; readonly detail: string }>> = {
+  paymentsApplied: {
+    title: 'Payments are applied',
+    detail:
+      'An invoice can be voided only while no payment is applied. Return the payment first, or issue a credit note.',
+  },
+  creditNotesIssued: {
+    title: 'The invoice was credited',
+    detail: 'Credit notes correct it already: credit what is left with another one instead of voiding it.',
+  },
+  exceedsTotal: {
+    title: 'More than the invoice',
+    detail: 'The credit notes of an invoice cannot come to more than its total. Credit less.',
+  },
+  partOfWrittenOff: {
+    title: 'Only a part of a written-off invoice',
+    detail: 'A payment on a written-off invoice must cover all that is open.',
+  },
 }

@@ -1,5 +1,14 @@
 import { z } from '@hono/zod-openapi'
-import type { Invoice, InvoiceLine } from '../invoice/invoice.ts'
+import {
+  type CreditNote,
+  type Invoice,
+  type InvoiceLine,
+  LINE_KINDS,
+  TAX_CATEGORIES,
+} from '../invoice/invoice.ts'
+import { decimal, maximum, subtract, ZERO } from '../money/decimal.ts'
+import type { Currency } from '../money/currency.ts'
+import { amountText } from '../invoice/command.ts'
 
 const amount = z.string().openapi({
   example: '38.62',
@@ -23,10 +32,12 @@ const stepShape = z.object({
   amount: decimalText,
 })
 
+const rateShape = z.object({ name: z.string(), rate: decimalText, category: z.enum(TAX_CATEGORIES) })
+
 const lineShape = z
   .object({
     id: z.string(),
-    kind: z.enum(['recurring', 'usage', 'lateUsage', 'adjustment']),
+    kind: z.enum(LINE_KINDS),
     price: z.string().openapi({ description: "Key of the plan's price." }),
     name: z.string(),
     meter: z.string().nullable(),
@@ -43,7 +54,13 @@ const lineShape = z
     meterRevision: z.number().int().nullable(),
     key: z.string().openapi({ description: 'Natural key of what is charged.' }),
     revision: z.number().int(),
+    taxRates: z.array(rateShape),
+    usage: z
+      .object({ events: z.number().int(), root: z.string().nullable() })
+      .nullable()
+      .openapi({ description: 'Events behind the line, and the Merkle root over them.' }),
     corrects: z.array(z.string()).openapi({ description: 'Numbers of the invoices that are corrected.' }),
+    correctsLine: z.string().nullable(),
   })
   .openapi('InvoiceLine')
 
@@ -72,9 +89,15 @@ export const invoiceShape = z
     cut: z.array(z.object({ partition: z.number().int(), offset: z.number().int() })),
     lines: z.array(lineShape),
     subtotal: amount,
-    taxes: z.array(z.object({ name: z.string(), rate: decimalText, base: amount, amount })),
+    taxes: z.array(rateShape.extend({ base: amount, amount })),
+    taxBehavior: z.enum(['exclusive', 'inclusive']),
+    taxRounding: z.enum(['group', 'line']),
+    taxNotes: z.array(z.string()),
     tax: amount,
     total: amount,
+    amountPaid: amount,
+    amountCredited: amount,
+    amountDue: amount,
     hash: z.string().openapi({ description: "SHA-256 of the document's canonical JSON." }),
     previousHash: z.string().nullable(),
     seller: partyShape,
@@ -127,8 +150,14 @@ export function invoiceJson(invoice: Invoice): InvoiceJson {
     lines: invoice.lines.map(lineJson),
     subtotal: invoice.subtotal,
     taxes: [...invoice.taxes],
+    taxBehavior: invoice.taxBehavior,
+    taxRounding: invoice.taxRounding,
+    taxNotes: [...invoice.taxNotes],
     tax: invoice.tax,
     total: invoice.total,
+    amountPaid: invoice.amountPaid,
+    amountCredited: invoice.amountCredited,
+    amountDue: amountDueOf(invoice),
     hash: invoice.hash,
     previousHash: invoice.previousHash,
     seller: { ...seller, addressLines: [...seller.addressLines] },
@@ -182,6 +211,71 @@ function lineJson(line: InvoiceLine): z.infer<typeof lineShape> {
     meterRevision: line.meterRevision,
     key: line.key,
     revision: line.revision,
+    taxRates: [...line.taxRates],
+    usage: line.usage,
     corrects: [...line.corrects],
+    correctsLine: line.correctsLine,
+  }
+}
+
+/** What is still to be paid: nothing where the state says so. */
+function amountDueOf(invoice: Invoice): string {
+  const { state, total, amountPaid, amountCredited } = invoice
+  const isOpen = state === 'finalized' || state === 'draft'
+  const rest = subtract(subtract(decimal(total), decimal(amountPaid)), decimal(amountCredited))
+  return amountText(isOpen ? maximum(rest, ZERO) : ZERO, invoice.currency as Currency)
+}
+
+export const creditNoteShape = invoiceShape
+  .omit({
+    state: true,
+    dueAt: true,
+    paymentLines: true,
+    amountPaid: true,
+    amountCredited: true,
+    amountDue: true,
+  })
+  .extend({
+    state: z.enum(['applied', 'balance']).openapi({
+      description: '`balance`: some or all of it went to the credit of the customer.',
+    }),
+    corrects: z.string().openapi({ description: 'Number of the invoice that is corrected.' }),
+    correctsInvoice: z.string(),
+    reason: z.string(),
+    appliedToInvoice: amount,
+    addedToBalance: amount,
+  })
+  .openapi('CreditNote')
+
+export function creditNoteJson(note: CreditNote): z.infer<typeof creditNoteShape> {
+  return {
+    id: note.id,
+    number: note.number,
+    state: note.state,
+    corrects: note.corrects,
+    correctsInvoice: note.correctsInvoice,
+    reason: note.reason,
+    customer: note.customer,
+    currency: note.currency,
+    timezone: note.timezone,
+    periodStart: note.periodStart,
+    periodEnd: note.periodEnd,
+    issuedAt: note.issuedAt,
+    cut: note.cut.map(({ partition, offset }) => ({ partition, offset })),
+    lines: note.lines.map(lineJson),
+    subtotal: note.subtotal,
+    taxes: [...note.taxes],
+    taxBehavior: note.taxBehavior,
+    taxRounding: note.taxRounding,
+    taxNotes: [...note.taxNotes],
+    tax: note.tax,
+    total: note.total,
+    appliedToInvoice: note.appliedToInvoice,
+    addedToBalance: note.addedToBalance,
+    hash: note.hash,
+    previousHash: note.previousHash,
+    seller: { ...note.seller, addressLines: [...note.seller.addressLines] },
+    billTo: { ...note.billTo, addressLines: [...note.billTo.addressLines] },
+    purchaseOrder: note.purchaseOrder,
   }
 }

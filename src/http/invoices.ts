@@ -1,16 +1,19 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
-import { invoiceCsv } from '../invoice/documents/csv.ts'
-import { invoiceHtml } from '../invoice/documents/html.ts'
-import { invoicePdf } from '../invoice/documents/pdf.ts'
 import type { Invoice } from '../invoice/invoice.ts'
 import type { Invoicing } from '../invoice/invoicing.ts'
-import type { InvoicePosition } from '../invoice/ports.ts'
-import { type Instant, instantOf, parseInstant } from '../time/instant.ts'
+import { type Instant, parseInstant } from '../time/instant.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
-import { invoiceProblem } from './invoice-problems.ts'
-import { explanationJson, explanationShape, invoiceJson, invoiceShape } from './invoice-shapes.ts'
-import { ProblemError } from './problem.ts'
+import { cursorOf, DOCUMENT_TYPES, documentResponse, positionOf, splitSuffix } from './invoice-documents.ts'
+import { invoiceProblem, unknownInvoice, unknownLine } from './invoice-problems.ts'
+import {
+  creditNoteJson,
+  creditNoteShape,
+  explanationJson,
+  explanationShape,
+  invoiceJson,
+  invoiceShape,
+} from './invoice-shapes.ts'
 import { scoped } from './scoped.ts'
 
 export interface InvoiceRoutesDeps {
@@ -103,7 +106,10 @@ export function createInvoiceRoutes({ authenticator, invoicing, nowOf }: Invoice
       middleware: admin,
       request: body(closeBody),
       responses: {
-        200: json(invoiceShape, 'The invoice; the same one however often the period is closed'),
+        200: json(
+          z.union([invoiceShape, creditNoteShape]),
+          'The invoice, the same one however often the period is closed; a credit note where late usage made closed periods cheaper and there was nothing else',
+        ),
         404: { description: 'Unknown customer' },
         409: { description: 'The period has not ended, or a check failed' },
         422: { description: 'No period ends there' },
@@ -114,8 +120,15 @@ export function createInvoiceRoutes({ authenticator, invoicing, nowOf }: Invoice
       const { tenant } = c.get('principal')
       const { customer, periodEnd } = c.req.valid('json')
       const outcome = await invoicing.close({ tenant, customer: customer as CustomerKey, periodEnd })
-      if (outcome.kind !== 'finalized' && outcome.kind !== 'existing') throw invoiceProblem(outcome)
-      return c.json(invoiceJson(outcome.invoice), 200)
+      switch (outcome.kind) {
+        case 'finalized':
+        case 'existing':
+          return c.json(invoiceJson(outcome.invoice), 200)
+        case 'credited':
+          return c.json(creditNoteJson(outcome.creditNotes[0]), 200)
+        default:
+          throw invoiceProblem(outcome)
+      }
     },
   )
 
@@ -160,14 +173,7 @@ export function createInvoiceRoutes({ authenticator, invoicing, nowOf }: Invoice
       const { id, line } = c.req.valid('param')
       const invoice = await invoiceOr404(c.get('principal').tenant, id)
       const found = invoice.lines.find((one) => one.id === line)
-      if (found === undefined) {
-        throw new ProblemError({
-          status: 404,
-          code: 'unknownLine',
-          title: 'No such line',
-          detail: `The invoice ${invoice.number ?? id} has no line "${line}".`,
-        })
-      }
+      if (found === undefined) throw unknownLine(id, line)
       return c.json(explanationJson(invoice, found), 200)
     },
   )
@@ -203,64 +209,4 @@ export function createInvoiceRoutes({ authenticator, invoicing, nowOf }: Invoice
   })
 
   return api
-}
-
-const DOCUMENT_TYPES = {
-  html: 'text/html; charset=utf-8',
-  pdf: 'application/pdf',
-  csv: 'text/csv; charset=utf-8; header=present',
-} as const
-type Suffix = keyof typeof DOCUMENT_TYPES
-
-function splitSuffix(document: string): { readonly id: string; readonly suffix: Suffix | null } {
-  const point = document.lastIndexOf('.')
-  const suffix = (['html', 'pdf', 'csv'] as const).find((known) => document.slice(point) === `.${known}`)
-  return suffix === undefined ? { id: document, suffix: null } : { id: document.slice(0, point), suffix }
-}
-
-async function documentResponse(invoice: Invoice, suffix: Suffix): Promise<Response> {
-  const name = `${invoice.number ?? invoice.id}.${suffix}`.replace(/[^\w.-]/g, '_')
-  const headers = {
-    'content-type': DOCUMENT_TYPES[suffix],
-    'content-disposition': `${suffix === 'csv' ? 'attachment' : 'inline'}; filename="${name}"`,
-    'x-content-type-options': 'nosniff',
-  }
-  switch (suffix) {
-    case 'html':
-      return new Response(invoiceHtml(invoice), {
-        headers: { ...headers, 'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'" },
-      })
-    case 'pdf':
-      return new Response(Buffer.from(await invoicePdf(invoice)), { headers })
-    case 'csv':
-      return new Response(invoiceCsv(invoice), { headers })
-  }
-}
-
-function cursorOf({ issuedAt, id }: InvoicePosition): string {
-  return Buffer.from(`${issuedAt}.${id}`).toString('base64url')
-}
-
-function positionOf(cursor: string): InvoicePosition {
-  const found = /^(-?\d{1,15})\.(inv_\w{1,60})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))
-  const [, issuedAt, id] = found ?? []
-  if (issuedAt === undefined || id === undefined) {
-    throw new ProblemError({
-      status: 400,
-      code: 'invalidCursor',
-      title: 'The cursor is not valid',
-      detail: 'Pass the nextCursor of the page before, unchanged.',
-      errors: [{ pointer: '/cursor', detail: 'is no cursor of this list' }],
-    })
-  }
-  return { issuedAt: instantOf(Number(issuedAt)), id: id as InvoiceId }
-}
-
-function unknownInvoice(id: string): ProblemError {
-  return new ProblemError({
-    status: 404,
-    code: 'unknownInvoice',
-    title: 'No such invoice',
-    detail: `There is no invoice "${id}".`,
-  })
 }

@@ -15,7 +15,8 @@ export type ApiKeyId = Brand<string, 'ApiKeyId'>
 export type TestClockId = Brand<string, 'TestClockId'>
 
 /** Prefixes of generated ids. They say what an id names, wherever it is pasted. */
-export type IdPrefix = 'cus' | 'sub' | 'inv' | 'key' | 'clk' | 'ten' | 'evt' | 'cn' | 'lin' | 'job' | 'rsv'
+export type IdPrefix =
+  'cus' | 'sub' | 'inv' | 'key' | 'clk' | 'ten' | 'evt' | 'cn' | 'lin' | 'job' | 'rsv' | 'pay'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford's base32: sorts as the bytes do, no i, l, o, u
 

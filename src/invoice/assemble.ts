@@ -1,22 +1,12 @@
 import type { InvoiceId } from '../id/ids.ts'
 import { makeId } from '../id/ids.ts'
 import { type Currency, minorUnitDigits } from '../money/currency.ts'
-import {
-  type Decimal,
-  ZERO,
-  add,
-  isZero,
-  multiply,
-  round,
-  subtract,
-  toFixedText,
-  toText,
-} from '../money/decimal.ts'
+import { ZERO, isZero, round, subtract, toFixedText, toText } from '../money/decimal.ts'
 import { type Instant, formatInstant } from '../time/instant.ts'
-import type { TaxRate } from './billable.ts'
+import type { CorrectionPolicy } from './billable.ts'
 import { sha256Hex } from './canonical-json.ts'
 import type { Charge } from './charge.ts'
-import type { InvoiceLine, TaxLine } from './invoice.ts'
+import type { InvoiceLine, LineTaxRate } from './invoice.ts'
 import type { InvoicedCharge } from './invoiced-charge.ts'
 import { type MeteredQuantity, type RatedCharge, rateCharge } from './rated-charge.ts'
 import type { RatingError } from '../rating/rating-outcome.ts'
@@ -33,10 +23,22 @@ export interface Assembly {
   readonly invoiced: ReadonlyMap<string, InvoicedCharge>
   /** Keys of charges that were invoiced and are owed no longer. */
   readonly dropped: readonly string[]
+  /** Rates of charges that have no line yet, by charge key. Corrections keep the rates of what they correct. */
+  readonly taxRates: ReadonlyMap<string, readonly LineTaxRate[]>
+  /** What makes the ids of lines differ from those of a void invoice of the same close. */
+  readonly invoice: InvoiceId
+}
+
+export interface AssembledLine {
+  readonly line: InvoiceLine
+  /** What was invoiced of the charge before; null for its first line. */
+  readonly before: InvoicedCharge | null
+  /** What becomes of the line where it takes something back. */
+  readonly policy: CorrectionPolicy
 }
 
 export type AssemblyOutcome =
-  | { readonly kind: 'lines'; readonly lines: readonly InvoiceLine[] }
+  | { readonly kind: 'lines'; readonly lines: readonly AssembledLine[] }
   | { readonly kind: 'unratable'; readonly charge: Charge; readonly error: RatingError }
 
 /**
@@ -44,62 +46,24 @@ export type AssemblyOutcome =
  * a later proof at the stored cut give the same lines to the byte.
  */
 export function assembleLines(assembly: Assembly): AssemblyOutcome {
-  const lines: InvoiceLine[] = []
+  const lines: AssembledLine[] = []
   for (const charge of assembly.charges) {
     const metered = charge.price.meter === null ? null : meteredOf(charge, assembly)
     const rating = rateCharge(charge, metered, assembly.currency)
     if (rating.kind === 'refused') return { kind: 'unratable', charge, error: rating.error }
-    const before = assembly.invoiced.get(charge.key)
+    const before = assembly.invoiced.get(charge.key) ?? null
     const line =
-      before === undefined ? firstLine(rating.rated, assembly) : correction(rating.rated, before, assembly)
-    if (line !== null) lines.push(line)
+      before === null ? firstLine(rating.rated, assembly) : correction(rating.rated, before, assembly)
+    if (line !== null) lines.push({ line, before, policy: charge.corrections })
   }
   for (const key of assembly.dropped) {
     const before = assembly.invoiced.get(key)
-    const line = before === undefined ? null : withdrawal(before, assembly)
-    if (line !== null) lines.push(line)
+    if (before === undefined) continue
+    const line = withdrawal(before, assembly)
+    // A change of the subscription goes with the charges that it brings: it stays on the invoice.
+    if (line !== null) lines.push({ line, before, policy: 'nextInvoice' })
   }
   return { kind: 'lines', lines }
-}
-
-export interface Totals {
-  readonly subtotal: string
-  readonly taxes: readonly TaxLine[]
-  readonly tax: string
-  readonly total: string
-}
-
-/** Adds the rounded lines; taxes their sum once for each rate, rounded once for each rate (EN 16931, BR-CO-17). */
-export function totalsOf(
-  lines: readonly { readonly amount: Decimal }[],
-  rates: readonly TaxRate[],
-  currency: Currency,
-): Totals {
-  const digits = minorUnitDigits(currency)
-  const subtotal = round(
-    lines.reduce((sum, line) => add(sum, line.amount), ZERO),
-    digits,
-  )
-  const taxes = rates.map(({ name, rate }) => ({
-    name,
-    rate,
-    amount: round(multiply(subtotal, rate), digits),
-  }))
-  const tax = round(
-    taxes.reduce((sum, { amount }) => add(sum, amount), ZERO),
-    digits,
-  )
-  return {
-    subtotal: toFixedText(subtotal),
-    taxes: taxes.map(({ name, rate, amount }) => ({
-      name,
-      rate: toText(rate),
-      base: toFixedText(subtotal),
-      amount: toFixedText(amount),
-    })),
-    tax: toFixedText(tax),
-    total: toFixedText(add(subtotal, tax)),
-  }
 }
 
 /** The id that the invoice of a close has, however often it is computed. Ids of later closes sort later. */
@@ -122,6 +86,7 @@ function firstLine(rated: RatedCharge, assembly: Assembly): InvoiceLine {
     amount: toFixedText(rated.amount),
     exactAmount: toText(rated.exactAmount),
     explanation: rated.explanation,
+    taxRates: assembly.taxRates.get(rated.charge.key) ?? [],
     corrects: [],
   }
 }
@@ -135,12 +100,13 @@ function correction(rated: RatedCharge, before: InvoicedCharge, assembly: Assemb
   const invoicedText = `${toFixedText(before.amount)} ${assembly.currency} of it on ${before.numbers.join(', ')}`
   const moved = metered && rated.charge.service.end === before.end
   return {
-    ...describe(rated, assembly, before.lines),
+    ...describe(rated, assembly, before.revision),
     kind: moved ? 'lateUsage' : 'adjustment',
     quantity: toText(metered ? quantity : rated.quantity),
     amount: toFixedText(amount),
     exactAmount: toText(subtract(rated.exactAmount, before.exactAmount)),
     explanation: `owed now: ${rated.explanation}; less ${invoicedText} leaves ${toFixedText(amount)} ${assembly.currency}`,
+    taxRates: before.line.taxRates,
     corrects: before.numbers,
   }
 }
@@ -151,13 +117,15 @@ function withdrawal(before: InvoicedCharge, assembly: Assembly): InvoiceLine | n
   const amount = toFixedText(round(subtract(ZERO, before.amount), minorUnitDigits(assembly.currency)))
   return {
     ...before.line,
-    id: lineId(before.line.key, before.lines, assembly.closesAt),
+    id: lineId(before.line.key, before.revision, assembly),
     kind: 'adjustment',
+    revision: before.revision,
     quantity: before.line.meter === null ? '1' : toText(subtract(ZERO, before.quantity)),
     amount,
     exactAmount: toText(subtract(ZERO, before.exactAmount)),
     explanation: `owed no longer since the subscription changed: takes back ${toFixedText(before.amount)} ${assembly.currency} of ${before.numbers.join(', ')}`,
     steps: [],
+    usage: null,
     corrects: before.numbers,
   }
 }
@@ -166,9 +134,13 @@ function describe(
   { charge, meterRevision, steps }: RatedCharge,
   assembly: Assembly,
   revision: number,
-): Omit<InvoiceLine, 'kind' | 'quantity' | 'amount' | 'exactAmount' | 'explanation' | 'corrects'> {
+): Omit<
+  InvoiceLine,
+  'kind' | 'quantity' | 'amount' | 'exactAmount' | 'explanation' | 'taxRates' | 'corrects'
+> {
+  const metered = assembly.metered.get(charge.key)
   return {
-    id: lineId(charge.key, revision, assembly.closesAt),
+    id: lineId(charge.key, revision, assembly),
     key: charge.key,
     revision,
     subscription: charge.subscription,
@@ -181,9 +153,11 @@ function describe(
     start: formatInstant(charge.service.start),
     end: formatInstant(charge.service.end),
     steps,
+    usage: metered === undefined ? null : { events: metered.events, root: metered.root },
+    correctsLine: null,
   }
 }
 
-function lineId(key: string, revision: number, closesAt: Instant): string {
-  return makeId('lin', closesAt, Buffer.from(sha256Hex(`${key}\0${revision}`), 'hex'))
+function lineId(key: string, revision: number, { invoice, closesAt }: Assembly): string {
+  return makeId('lin', closesAt, Buffer.from(sha256Hex([invoice, key, revision].join('\0')), 'hex'))
 }

@@ -19,6 +19,12 @@ export interface TaxRate {
   readonly rate: Decimal
 }
 
+/**
+ * What becomes of late usage that makes a closed period cheaper: a negative line on the next invoice, or a credit note on the
+ * invoice that billed it. What makes it dearer is always a line on the next invoice.
+ */
+export type CorrectionPolicy = 'nextInvoice' | 'creditNote'
+
 /** A span in which a subject's usage is the customer's; null is open. */
 export interface AttributedSubject {
   readonly subject: SubjectId
@@ -38,6 +44,8 @@ export interface BillableCustomer {
   /** Days from issue to due; null takes the seller's. */
   readonly paymentTermsDays: number | null
   readonly purchaseOrder: string | null
+  /** ISO 3166-1 alpha-2; where rate tables apply. */
+  readonly country?: string | null
 }
 
 export interface BillablePrice {
@@ -56,6 +64,8 @@ export interface BillablePlan {
   readonly name: string
   readonly currency: Currency
   readonly interval: BillingInterval
+  /** Absent: the next invoice. */
+  readonly corrections?: CorrectionPolicy
   readonly prices: readonly BillablePrice[]
 }
 

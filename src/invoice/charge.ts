@@ -1,8 +1,8 @@
 import type { PlanKey, SubscriptionId } from '../id/ids.ts'
-import { periodOfIndex, type BillingSchedule } from '../time/billing-period.ts'
-import { type Instant, type Interval, formatInstant } from '../time/instant.ts'
-import { localDaysIn } from '../time/local-day.ts'
-import type { BillablePhase, BillablePrice, BillableSubscription } from './billable.ts'
+import { periodAt, periodOfIndex, type BillingSchedule } from '../time/billing-period.ts'
+import { type Instant, type Interval, formatInstant, instantOf } from '../time/instant.ts'
+import { endOfLocalDay, localDaysIn } from '../time/local-day.ts'
+import type { BillablePhase, BillablePrice, BillableSubscription, CorrectionPolicy } from './billable.ts'
 
 /** The share of a whole period's fee: days `before`, then `billed`, of `whole`. Cumulative, so that shares add up. */
 export interface DayShare {
@@ -23,6 +23,7 @@ export interface Charge {
   readonly position: number
   readonly service: Interval
   readonly share: DayShare
+  readonly corrections: CorrectionPolicy
   /**
    * The close at which it is first invoiced: the start of its period in advance, the end in arrears. A fee in advance
    * that begins within a period (a change of plan) waits for the period's end, with the credit for the old one.
@@ -50,7 +51,7 @@ interface RunningPeriod extends Interval {
  */
 export function chargesThrough(subscription: BillableSubscription, through: Instant): Charge[] {
   const charges: Charge[] = []
-  for (const period of runningPeriods(subscription, through)) {
+  for (const period of runningPeriods(subscription, null, through)) {
     for (const charge of chargesOfPeriod(subscription.id, period)) {
       if (charge.dueAt <= through) charges.push(charge)
     }
@@ -60,21 +61,35 @@ export function chargesThrough(subscription: BillableSubscription, through: Inst
 
 /**
  * The instants at which the subscription has something to close, up to `through`: the ends of the periods in which it
- * runs, its own end, and its start where a fee is due in advance.
+ * runs, its own end, its start where a fee is due in advance, and once more when no event of its last period can still come.
  */
-export function closesThrough(subscription: BillableSubscription, through: Instant): Instant[] {
-  return [...closes(subscription, through)].filter((close) => close <= through)
+export function closesThrough(
+  subscription: BillableSubscription,
+  through: Instant,
+  acceptBackMs: number,
+): Instant[] {
+  return [...closes(subscription, null, through, acceptBackMs)].filter((close) => close <= through)
 }
 
 /** The first close at or after `at`; null when there is none left. */
-export function nextClose(subscription: BillableSubscription, at: Instant): Instant | null {
-  for (const close of closes(subscription, null)) if (close >= at) return close
+export function nextClose(
+  subscription: BillableSubscription,
+  at: Instant,
+  acceptBackMs: number,
+): Instant | null {
+  for (const close of closes(subscription, at, null, acceptBackMs)) if (close >= at) return close
   return null
 }
 
-function* closes(subscription: BillableSubscription, through: Instant | null): Generator<Instant> {
+/** @param from what ends before it may be left out */
+function* closes(
+  subscription: BillableSubscription,
+  from: Instant | null,
+  through: Instant | null,
+  acceptBackMs: number,
+): Generator<Instant> {
   let last: Instant | null = null
-  for (const period of runningPeriods(subscription, through)) {
+  for (const period of runningPeriods(subscription, from, through)) {
     const charges = [...chargesOfPeriod(subscription.id, period)]
     if (charges.length === 0) continue
     const opens = charges.some((charge) => charge.dueAt === period.start)
@@ -83,19 +98,31 @@ function* closes(subscription: BillableSubscription, through: Instant | null): G
       last = close
     }
   }
+  const supplement = supplementOf(subscription, acceptBackMs)
+  if (supplement !== null && (through === null || supplement <= through)) yield supplement
+}
+
+/** When the usage of a subscription that has ended is complete: the start of the local day after the accept window. */
+function supplementOf({ phases, timezone }: BillableSubscription, acceptBackMs: number): Instant | null {
+  const end = phases.at(-1)?.end ?? null
+  const isMetered = phases.some(({ plan }) => plan.prices.some((price) => price.meter !== null))
+  return end === null || !isMetered ? null : endOfLocalDay(instantOf(end + acceptBackMs), 0, timezone)
 }
 
 /** The period in which the subscription runs up to `close`; null when nothing of it ends there. */
 export function periodEndingAt(subscription: BillableSubscription, close: Instant): Interval | null {
-  return [...runningPeriods(subscription, close)].find((period) => period.end === close) ?? null
+  return [...runningPeriods(subscription, close, close)].find((period) => period.end === close) ?? null
 }
 
 function* runningPeriods(
   subscription: BillableSubscription,
+  from: Instant | null,
   through: Instant | null,
 ): Generator<RunningPeriod> {
   for (const { schedule, span, phases } of stretches(subscription)) {
-    for (let index = 0; ; index++) {
+    if (from !== null && span.end !== null && span.end < from) continue
+    const skipped = from === null || from <= span.start ? 0 : periodAt(schedule, from).index - 1
+    for (let index = Math.max(skipped, 0); ; index++) {
       const whole = periodOfIndex(schedule, index)
       const start = whole.start < span.start ? span.start : whole.start
       const end = span.end !== null && span.end < whole.end ? span.end : whole.end
@@ -150,6 +177,7 @@ function* chargesOfPeriod(subscription: SubscriptionId, period: RunningPeriod): 
         position,
         service: { start, end },
         share: { before, billed: days, whole: wholeDays },
+        corrections: phase.plan.corrections ?? 'nextInvoice',
         dueAt: inAdvance && start === period.start ? start : period.end,
       }
     }

@@ -1,12 +1,14 @@
 import { formatInstant, type Instant } from '../time/instant.ts'
 import { endOfLocalDay } from '../time/local-day.ts'
 import type { Cut } from '../usage/coordinate.ts'
+import type { InvoiceId } from '../id/ids.ts'
 import { decimal } from '../money/decimal.ts'
-import { invoiceIdOf, totalsOf } from './assemble.ts'
+import type { Currency } from '../money/currency.ts'
 import type { BillableCustomer, Party } from './billable.ts'
 import { canonicalJson, type Json, sha256Hex } from './canonical-json.ts'
 import type { Invoice, InvoiceDocument, InvoiceLine } from './invoice.ts'
 import type { SealedInvoice } from './ports.ts'
+import { type TaxTerms, totalsOf } from './tax-lines.ts'
 
 /** Who sends the invoices. */
 export interface Seller extends Party {
@@ -15,24 +17,26 @@ export interface Seller extends Party {
   readonly paymentLines: readonly string[]
 }
 
-export interface DraftParts {
+/** What stands on an invoice besides its lines and what follows from them. */
+export type InvoiceHeading = Omit<
+  InvoiceDocument,
+  'lines' | 'subtotal' | 'taxes' | 'tax' | 'total' | 'number' | 'issuedAt' | 'dueAt' | 'previousHash'
+>
+
+export interface HeadingParts {
+  readonly id: InvoiceId
   readonly seller: Seller
   readonly customer: BillableCustomer
   readonly periodStart: Instant
   readonly periodEnd: Instant
-  /** How many void invoices of the same period end came before. */
-  readonly attempt: number
   readonly cut: Cut
-  readonly lines: readonly InvoiceLine[]
+  readonly tax: TaxTerms & { readonly notes: readonly string[] }
 }
 
-/** The invoice without a number: what a preview shows and what the close completes. Pure. */
-export function draftDocument(parts: DraftParts): InvoiceDocument {
-  const { seller, customer, lines } = parts
-  const amounts = lines.map((line) => ({ amount: decimal(line.amount) }))
+export function invoiceHeading(parts: HeadingParts): InvoiceHeading {
+  const { seller, customer } = parts
   return {
-    id: invoiceIdOf(customer.tenant, customer.key, parts.periodEnd, parts.attempt),
-    number: null,
+    id: parts.id,
     seller: party(seller),
     paymentLines: seller.paymentLines,
     customer: customer.key,
@@ -42,37 +46,61 @@ export function draftDocument(parts: DraftParts): InvoiceDocument {
     timezone: customer.timezone,
     periodStart: formatInstant(parts.periodStart),
     periodEnd: formatInstant(parts.periodEnd),
+    cut: parts.cut,
+    taxBehavior: parts.tax.behavior,
+    taxRounding: parts.tax.rounding,
+    taxNotes: parts.tax.notes,
+  }
+}
+
+/** The invoice without a number: what a preview shows and what the close completes. Pure. */
+export function draftDocument(heading: InvoiceHeading, lines: readonly InvoiceLine[]): InvoiceDocument {
+  const amounts = lines.map((line) => ({ amount: decimal(line.amount), rates: line.taxRates }))
+  const terms: TaxTerms = { behavior: heading.taxBehavior, rounding: heading.taxRounding }
+  return {
+    ...heading,
+    number: null,
     issuedAt: null,
     dueAt: null,
-    cut: parts.cut,
     lines,
-    ...totalsOf(amounts, customer.taxRates, customer.currency),
+    ...totalsOf(amounts, terms, heading.currency as Currency),
     previousHash: null,
   }
 }
 
-/** Completes a draft with what only the finalization knows. The same arguments give the same bytes. Pure. */
-export function sealDocument(
-  draft: InvoiceDocument,
-  number: string,
-  previousHash: string | null,
-  issuedAt: Instant,
-  termsDays: number,
-): SealedInvoice {
-  const document: InvoiceDocument = {
-    ...draft,
-    number,
-    issuedAt: formatInstant(issuedAt),
-    dueAt: formatInstant(endOfLocalDay(issuedAt, termsDays, draft.timezone)),
-    previousHash,
-  }
+/** What only the finalization of an invoice knows. */
+export interface Seal {
+  readonly number: string
+  readonly previousHash: string | null
+  readonly issuedAt: string
+  readonly dueAt: string
+}
+
+/** Completes a draft. The same arguments give the same bytes. Pure. */
+export function sealDocument(draft: InvoiceDocument, seal: Seal): SealedInvoice {
+  const document: InvoiceDocument = { ...draft, ...seal }
   const text = documentText(document)
   return { document, text, hash: sha256Hex(text) }
 }
 
+/** The end of the local day that is the last to pay on. */
+export function dueAt(issuedAt: Instant, termsDays: number, timezone: string): string {
+  return formatInstant(endOfLocalDay(issuedAt, termsDays, timezone))
+}
+
 /** A draft as an invoice: its hash is that of the draft, which a number will change. */
 export function draftInvoice(draft: InvoiceDocument): Invoice {
-  return { ...draft, state: 'draft', hash: sha256Hex(documentText(draft)) }
+  const nothing = draft.total
+    .replace(/\d/g, '0')
+    .replace(/^-/, '')
+    .replace(/^0+(?=0)/, '')
+  return {
+    ...draft,
+    state: 'draft',
+    amountPaid: nothing,
+    amountCredited: nothing,
+    hash: sha256Hex(documentText(draft)),
+  }
 }
 
 /** The bytes that the hash covers, as UTF-8 text. */

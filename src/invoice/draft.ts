@@ -1,15 +1,18 @@
-import type { TenantId } from '../id/ids.ts'
+import type { InvoiceId, TenantId } from '../id/ids.ts'
 import type { RatingError } from '../rating/rating-outcome.ts'
-import type { Instant } from '../time/instant.ts'
+import { instantOf, type Instant } from '../time/instant.ts'
 import type { Cut } from '../usage/coordinate.ts'
-import { assembleLines } from './assemble.ts'
+import { invoiceIdOf } from './assemble.ts'
 import type { BillableCustomer, BillableSubscription } from './billable.ts'
 import { type Charge, chargesThrough, periodEndingAt } from './charge.ts'
-import { draftDocument, type Seller } from './document.ts'
+import { compose, type DraftBasis } from './compose.ts'
+import { type CreditedInvoice, creditedInvoice, type CreditNoteDraft } from './credit-note.ts'
+import { invoiceHeading, type Seller } from './document.ts'
 import type { InvoiceDocument } from './invoice.ts'
 import { chargesToBill, type InvoicedCharge, invoicedCharges } from './invoiced-charge.ts'
-import type { BillingDirectory, CustomerLedger, UsageSource } from './ports.ts'
+import type { BillingDirectory, CustomerLedger, TaxEngine, UsageEvidence, UsageSource } from './ports.ts'
 import type { MeteredQuantity } from './rated-charge.ts'
+import { rootBehind } from './usage-commitment.ts'
 import { answerAtCut, type UsageQuestion, usageQuestion } from './usage-question.ts'
 
 export interface DraftRequest {
@@ -25,81 +28,113 @@ export interface DraftRequest {
   readonly acceptBackMs: number
 }
 
-/** Everything that the lines were computed from, so that they can be computed again at the same cut. */
-export interface DraftBasis {
-  readonly closesAt: Instant
-  readonly charges: readonly Charge[]
-  readonly questions: ReadonlyMap<string, UsageQuestion>
-  readonly dropped: readonly string[]
+/** Where a draft asks for what it does not know itself. */
+export interface DraftSources {
+  readonly directory: BillingDirectory
+  readonly usage: UsageSource
+  readonly tax: TaxEngine
+  /** Null: no commitment to the events is made. */
+  readonly commitment: UsageCommitment | null
+}
+
+export interface UsageCommitment {
+  readonly evidence: UsageEvidence
+  /** Lines of more events get no root. */
+  readonly leavesMax: number
 }
 
 export type DraftOutcome =
-  | { readonly kind: 'draft'; readonly document: InvoiceDocument; readonly basis: DraftBasis }
+  | {
+      readonly kind: 'draft'
+      readonly document: InvoiceDocument
+      readonly creditNotes: readonly CreditNoteDraft[]
+      readonly basis: DraftBasis
+    }
   | { readonly kind: 'unknownMeter'; readonly charge: Charge }
   | { readonly kind: 'mixedCurrencies'; readonly subscription: BillableSubscription }
   | { readonly kind: 'unratable'; readonly charge: Charge; readonly error: RatingError }
+  | { readonly kind: 'taxPending'; readonly detail: string }
 
-/** Computes the invoice of a close: chooses the charges, asks for their usage at the cut, rates and adds up. */
-export async function computeDraft(
-  request: DraftRequest,
-  directory: BillingDirectory,
-  usage: UsageSource,
-): Promise<DraftOutcome> {
+/** Computes the invoice of a close: chooses the charges, asks for their usage at the cut, rates, taxes and adds up. */
+export async function computeDraft(request: DraftRequest, sources: DraftSources): Promise<DraftOutcome> {
   const { customer, subscriptions, ledger, closesAt } = request
   const stranger = subscriptions.find((subscription) =>
     subscription.phases.some((phase) => phase.plan.currency !== customer.currency),
   )
   if (stranger !== undefined) return { kind: 'mixedCurrencies', subscription: stranger }
-  const invoiced = invoicedCharges(ledger.lines)
+  const invoiced = invoicedCharges(ledger)
+  const { charges, dropped } = chosenCharges(request, invoiced)
+  const questions = await askFor(charges, invoiced, request, sources.directory)
+  if ('kind' in questions) return questions
+  const first = charges.filter((charge) => !invoiced.has(charge.key))
+  const tax = await sources.tax.determine({
+    customer,
+    lines: first.map(({ plan, price, service }) => ({ plan, price: price.key, taxPoint: service.end })),
+  })
+  if (tax.kind === 'unavailable') return { kind: 'taxPending', detail: tax.detail }
+  const starts = subscriptions.flatMap((subscription) => periodEndingAt(subscription, closesAt)?.start ?? [])
+  const attempt = ledger.invoices.filter((invoice) => invoice.periodEnd === closesAt).length
+  const keys = [...charges.map((charge) => charge.key), ...dropped]
+  const before = new Map(keys.flatMap((key) => entry(key, invoiced.get(key))))
+  const basis: DraftBasis = {
+    closesAt,
+    heading: invoiceHeading({
+      id: invoiceIdOf(customer.tenant, customer.key, closesAt, attempt),
+      seller: request.seller,
+      customer,
+      periodStart: starts.reduce((a, b) => (a < b ? a : b), closesAt),
+      periodEnd: closesAt,
+      cut: request.cut,
+      tax,
+    }),
+    charges,
+    questions,
+    dropped,
+    invoiced: before,
+    taxRates: new Map(first.map((charge, i) => [charge.key, tax.rates[i] ?? []])),
+    credited: creditable(charges, before, ledger),
+    commits: sources.commitment !== null,
+  }
+  const metered = await meter(basis, customer.tenant, request.cut, sources.usage, sources.commitment)
+  const composed = compose(basis, metered)
+  if (composed.kind === 'unratable') return composed
+  return { kind: 'draft', document: composed.document, creditNotes: composed.creditNotes, basis }
+}
+
+/** Asks the questions of a basis at a cut. Used for the draft and, later, for its proof. */
+export async function meter(
+  { questions, commits }: Pick<DraftBasis, 'questions' | 'commits'>,
+  tenant: TenantId,
+  cut: Cut,
+  usage: Pick<UsageSource, 'usageAtCut'>,
+  commitment: UsageCommitment | null,
+): Promise<ReadonlyMap<string, MeteredQuantity>> {
+  const metered = new Map<string, MeteredQuantity>()
+  for (const [key, question] of questions) {
+    const answer = await answerAtCut(question, tenant, cut, usage)
+    const isCommitted = commits && commitment !== null && answer.events <= commitment.leavesMax
+    const root = isCommitted ? await rootBehind(question, tenant, cut, commitment.evidence) : null
+    metered.set(key, { ...answer, root })
+  }
+  return metered
+}
+
+function chosenCharges(
+  { subscriptions, ledger, closesAt, acceptBackMs }: DraftRequest,
+  invoiced: ReadonlyMap<string, InvoicedCharge>,
+): { readonly charges: readonly Charge[]; readonly dropped: readonly string[] } {
   const live = ledger.invoices.filter((invoice) => invoice.state !== 'void')
   const through = live.reduce((latest, { periodEnd }) => (periodEnd > latest ? periodEnd : latest), closesAt)
   const issued = live.at(-1)?.issuedAt ?? null
-  const { charges, dropped } = chargesToBill(
+  return chargesToBill(
     subscriptions.flatMap((subscription) => chargesThrough(subscription, through)),
     invoiced,
     {
       closesAt,
       closed: new Set(live.map((invoice) => invoice.periodEnd)),
-      ratedForGoodBefore: (issued === null ? closesAt : issued - request.acceptBackMs) as Instant,
+      ratedForGoodBefore: issued === null ? closesAt : instantOf(issued - acceptBackMs),
     },
   )
-  const questions = await askFor(charges, invoiced, request, directory)
-  if ('kind' in questions) return questions
-  const lines = await rateDraft(
-    { closesAt, charges, questions, dropped },
-    invoiced,
-    customer,
-    request.cut,
-    usage,
-  )
-  if (lines.kind === 'unratable') return lines
-  const starts = subscriptions.flatMap((subscription) => periodEndingAt(subscription, closesAt)?.start ?? [])
-  const document = draftDocument({
-    seller: request.seller,
-    customer,
-    periodStart: starts.reduce((a, b) => (a < b ? a : b), closesAt),
-    periodEnd: closesAt,
-    attempt: ledger.invoices.filter((invoice) => invoice.periodEnd === closesAt).length,
-    cut: request.cut,
-    lines: lines.lines,
-  })
-  return { kind: 'draft', document, basis: { closesAt, charges, questions, dropped } }
-}
-
-/** Answers the questions at the cut and rates. Used for the draft and, later, for its proof. */
-export async function rateDraft(
-  basis: DraftBasis,
-  invoiced: ReadonlyMap<string, InvoicedCharge>,
-  customer: { readonly tenant: TenantId; readonly currency: BillableCustomer['currency'] },
-  cut: Cut,
-  usage: UsageSource,
-): Promise<ReturnType<typeof assembleLines>> {
-  const metered = new Map<string, MeteredQuantity>()
-  for (const [key, question] of basis.questions) {
-    metered.set(key, await answerAtCut(question, customer.tenant, cut, usage))
-  }
-  const { closesAt, charges, dropped } = basis
-  return assembleLines({ currency: customer.currency, closesAt, charges, metered, invoiced, dropped })
 }
 
 async function askFor(
@@ -118,4 +153,25 @@ async function askFor(
     questions.set(charge.key, usageQuestion(charge, meter, request.customer.subjects, request.usageUntil))
   }
   return questions
+}
+
+/** The invoices that charges with the policy of credit notes were billed on. */
+function creditable(
+  charges: readonly Charge[],
+  invoiced: ReadonlyMap<string, InvoicedCharge>,
+  ledger: CustomerLedger,
+): ReadonlyMap<InvoiceId, CreditedInvoice> {
+  const found = new Map<InvoiceId, CreditedInvoice>()
+  for (const charge of charges) {
+    if (charge.corrections !== 'creditNote') continue
+    for (const { invoice } of invoiced.get(charge.key)?.creditable ?? []) {
+      const credited = found.has(invoice) ? null : creditedInvoice(ledger, invoice)
+      if (credited !== null) found.set(invoice, credited)
+    }
+  }
+  return found
+}
+
+function entry<K, V>(key: K, value: V | undefined): readonly (readonly [K, V])[] {
+  return value === undefined ? [] : [[key, value]]
 }

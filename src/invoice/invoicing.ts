@@ -1,13 +1,21 @@
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
-import type { Instant } from '../time/instant.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Instant } from '../time/instant.ts'
 import type { Cut } from '../usage/coordinate.ts'
-import { basisText } from './basis-text.ts'
-import type { BillableCustomer, BillableSubscription } from './billable.ts'
-import { closesThrough, nextClose } from './charge.ts'
-import { draftInvoice, sealDocument, type Seller } from './document.ts'
-import { computeDraft, type DraftOutcome } from './draft.ts'
-import type { Invoice } from './invoice.ts'
+import { nextClose } from './charge.ts'
+import {
+  type Account,
+  type CloseRequest,
+  type CloseTerms,
+  earlierClose,
+  earliest,
+  prepareClose,
+  refusalOf,
+  refusedClose,
+} from './close.ts'
+import { draftInvoice, type Seller } from './document.ts'
+import { computeDraft, type DraftSources, type UsageCommitment } from './draft.ts'
+import type { CreditNote, Invoice } from './invoice.ts'
 import type { CloseOutcome, InvoiceRefusal, PreviewOutcome } from './outcomes.ts'
 import type {
   BillingDirectory,
@@ -18,8 +26,10 @@ import type {
   InvoiceMetrics,
   InvoicePage,
   InvoiceStore,
+  TaxEngine,
   UsageSource,
 } from './ports.ts'
+import { createTaxTables, NO_TABLES } from './tax-table.ts'
 
 export interface InvoicingDeps {
   readonly directory: BillingDirectory
@@ -32,6 +42,10 @@ export interface InvoicingDeps {
   readonly clock: Clock
   readonly seller: Seller
   readonly limits: InvoicingLimits
+  /** Absent: the customers' own rates. */
+  readonly tax?: TaxEngine
+  /** Absent: invoices commit to no events. */
+  readonly commitment?: UsageCommitment
 }
 
 export interface InvoicingLimits {
@@ -57,53 +71,37 @@ export interface Invoicing {
     readonly at: Instant
   }): Promise<PreviewOutcome>
   /** Finalizes the invoice of a period that has ended, once: a second close returns the first's invoice. */
-  close(request: {
-    readonly tenant: TenantId
-    readonly customer: CustomerKey
-    readonly periodEnd: Instant
-  }): Promise<CloseOutcome>
+  close(request: CloseRequest): Promise<CloseOutcome>
   get(tenant: TenantId, id: InvoiceId): Promise<Invoice | null>
   list(tenant: TenantId, filter: InvoiceFilter): Promise<InvoicePage>
 }
 
 /** The shell around the pure computation: who is asked what, in which order, and what is stored at the end. */
 export function createInvoicing(deps: InvoicingDeps): Invoicing {
-  const { directory, usage, time, checks, store, metrics, clock, seller, limits } = deps
-
-  /** Everything that is on the log now, countable. */
-  async function cutNow(): Promise<{ readonly kind: 'cut'; readonly cut: Cut } | InvoiceRefusal> {
-    const cut = await usage.endOffsets()
-    const reached = await usage.waitForJournal(cut, limits.journalWaitMs)
-    return reached ? { kind: 'cut', cut } : { kind: 'journalBehind', waitedMs: limits.journalWaitMs }
-  }
-
-  async function draftOf(
-    account: Account,
-    closesAt: Instant,
-    usageUntil: Instant,
-    cut: Cut,
-  ): Promise<DraftOutcome> {
-    const { acceptBackMs } = limits
-    return computeDraft({ ...account, closesAt, usageUntil, cut, seller, acceptBackMs }, directory, usage)
-  }
-
-  async function accountOf(tenant: TenantId, key: CustomerKey): Promise<Account | null> {
-    const customer = await directory.customer(tenant, key)
-    if (customer === null) return null
-    const ledger = await store.ledger(tenant, key)
-    const subscriptions = await directory.subscriptions(tenant, key)
-    return { customer, ledger, subscriptions }
-  }
+  const { usage, time, checks, store, metrics, clock, limits } = deps
+  const terms: CloseTerms = { seller: deps.seller, acceptBackMs: limits.acceptBackMs }
+  const sources = draftSources(deps)
 
   async function existing(
     tenant: TenantId,
     ledger: CustomerLedger,
     periodEnd: Instant,
-  ): Promise<Invoice | null> {
-    const known = ledger.invoices.find(
-      (invoice) => invoice.periodEnd === periodEnd && invoice.state !== 'void',
-    )
-    return known === undefined ? null : store.get(tenant, known.id)
+  ): Promise<Extract<CloseOutcome, { kind: 'existing' | 'credited' }> | null> {
+    const earlier = earlierClose(ledger, periodEnd)
+    if (earlier === null) return null
+    if (earlier.kind === 'invoice') {
+      const invoice = await store.get(tenant, earlier.id)
+      if (invoice === null) throw new Error(`the invoice ${earlier.id} of the ledger is not there`)
+      return { kind: 'existing', invoice }
+    }
+    const notes: CreditNote[] = []
+    for (const id of earlier.ids) {
+      const note = await store.creditNote(tenant, id)
+      if (note !== null) notes.push(note)
+    }
+    const [first, ...rest] = notes
+    if (first === undefined) throw new Error(`the credit notes ${earlier.ids.join(', ')} are not there`)
+    return { kind: 'credited', creditNotes: [first, ...rest] }
   }
 
   async function preview({
@@ -111,32 +109,35 @@ export function createInvoicing(deps: InvoicingDeps): Invoicing {
     customer,
     at,
   }: Parameters<Invoicing['preview']>[0]): Promise<PreviewOutcome> {
-    const account = await accountOf(tenant, customer)
+    const account = await readAccount(deps, tenant, customer)
     if (account === null) return { kind: 'unknownCustomer', customer }
     const closesAt = earliest(
-      account.subscriptions.flatMap((subscription) => nextClose(subscription, at) ?? []),
+      account.subscriptions.flatMap((subscription) => nextClose(subscription, at, limits.acceptBackMs) ?? []),
     )
     if (closesAt === null) return { kind: 'nothingToInvoice', customer }
     const closed = await existing(tenant, account.ledger, closesAt)
-    if (closed !== null) return { kind: 'invoice', invoice: closed }
-    const reached = await cutNow()
+    if (closed?.kind === 'existing') return { kind: 'invoice', invoice: closed.invoice }
+    const reached = await takeCut(usage, limits.journalWaitMs)
     if (reached.kind !== 'cut') return reached
-    const draft = await draftOf(account, closesAt, at < closesAt ? at : closesAt, reached.cut)
-    return draft.kind === 'draft'
-      ? { kind: 'invoice', invoice: draftInvoice(draft.document) }
-      : refusalOf(draft)
+    const usageUntil = at < closesAt ? at : closesAt
+    const draft = await computeDraft(
+      { ...account, ...terms, closesAt, usageUntil, cut: reached.cut },
+      sources,
+    )
+    if (draft.kind !== 'draft') return refusalOf(draft)
+    if (draft.document.lines.length === 0) return { kind: 'nothingToInvoice', customer }
+    return { kind: 'invoice', invoice: draftInvoice(draft.document) }
   }
 
-  async function close(request: Parameters<Invoicing['close']>[0]): Promise<CloseOutcome> {
+  async function close(request: CloseRequest): Promise<CloseOutcome> {
     const startedAt = clock.now()
     const outcome = await closeOnce(request)
-    const told = outcome.kind === 'finalized' || outcome.kind === 'existing' ? outcome.kind : 'refused'
-    metrics.closed(told, (clock.now() - startedAt) / 1000)
+    metrics.closed(toldOf(outcome), (clock.now() - startedAt) / 1000)
     if (outcome.kind === 'finalized') metrics.finalized(outcome.invoice.currency, outcome.invoice.total)
     return outcome
   }
 
-  async function closeOnce(request: Parameters<Invoicing['close']>[0]): Promise<CloseOutcome> {
+  async function closeOnce(request: CloseRequest): Promise<CloseOutcome> {
     for (let attempt = 1; attempt <= limits.closeAttemptsMax; attempt++) {
       const outcome = await attemptClose(request)
       if (outcome.kind !== 'outdated') return outcome
@@ -144,38 +145,22 @@ export function createInvoicing(deps: InvoicingDeps): Invoicing {
     return { kind: 'contended', attempts: limits.closeAttemptsMax }
   }
 
-  async function attemptClose({
-    tenant,
-    customer,
-    periodEnd,
-  }: Parameters<Invoicing['close']>[0]): Promise<CloseOutcome | { readonly kind: 'outdated' }> {
-    const account = await accountOf(tenant, customer)
+  async function attemptClose(request: CloseRequest): Promise<CloseOutcome | { readonly kind: 'outdated' }> {
+    const { tenant, customer, periodEnd } = request
+    const account = await readAccount(deps, tenant, customer)
     if (account === null) return { kind: 'unknownCustomer', customer }
     const closed = await existing(tenant, account.ledger, periodEnd)
-    if (closed !== null) return { kind: 'existing', invoice: closed }
+    if (closed !== null) return closed
     const now = await time.nowOf(tenant, customer)
-    if (now < periodEnd) return { kind: 'periodNotEnded', periodEnd, now }
-    const closes = account.subscriptions.flatMap((subscription) => closesThrough(subscription, now))
-    if (!closes.includes(periodEnd)) {
-      return { kind: 'notAPeriodEnd', periodEnd, nearest: nearestTo(periodEnd, closes) }
-    }
+    const refused = refusedClose(account, periodEnd, now, terms)
+    if (refused !== null) return refused
     // The ledger was read before the cut is taken: whatever it holds has a cut that is not beyond this one.
-    const reached = await cutNow()
+    const reached = await takeCut(usage, limits.journalWaitMs)
     if (reached.kind !== 'cut') return reached
     const failed = (await checks.run(tenant, reached.cut)).filter((check) => !check.ok)
     if (failed.length > 0) return { kind: 'conservationMismatch', failed }
-    const draft = await draftOf(account, periodEnd, periodEnd, reached.cut)
-    if (draft.kind !== 'draft') return refusalOf(draft)
-    if (draft.document.lines.length === 0) return { kind: 'nothingToInvoice', customer }
-    const termsDays = account.customer.paymentTermsDays ?? seller.paymentTermsDays
-    return store.finalize({
-      tenant,
-      customer,
-      periodEnd,
-      basedOn: account.ledger.version,
-      basis: basisText(draft.basis),
-      seal: (number, previousHash) => sealDocument(draft.document, number, previousHash, now, termsDays),
-    })
+    const prepared = await prepareClose(account, request, reached.cut, now, terms, sources)
+    return prepared.kind === 'ready' ? store.finalize(prepared.finalization) : prepared
   }
 
   return {
@@ -186,37 +171,39 @@ export function createInvoicing(deps: InvoicingDeps): Invoicing {
   }
 }
 
-interface Account {
-  readonly customer: BillableCustomer
-  readonly subscriptions: readonly BillableSubscription[]
-  readonly ledger: CustomerLedger
+export function draftSources({
+  directory,
+  usage,
+  tax,
+  commitment,
+}: Pick<InvoicingDeps, 'directory' | 'usage' | 'tax' | 'commitment'>): DraftSources {
+  return { directory, usage, tax: tax ?? createTaxTables(NO_TABLES), commitment: commitment ?? null }
 }
 
-function refusalOf(draft: Exclude<DraftOutcome, { readonly kind: 'draft' }>): InvoiceRefusal {
-  switch (draft.kind) {
-    case 'unknownMeter':
-      return {
-        kind: 'unknownMeter',
-        price: draft.charge.price.key,
-        meter: draft.charge.price.meter ?? '',
-      }
-    case 'mixedCurrencies': {
-      const currency = draft.subscription.phases.at(-1)?.plan.currency ?? ''
-      return { kind: 'mixedCurrencies', subscription: draft.subscription.id, currency }
-    }
-    case 'unratable':
-      return { kind: 'unratable', price: draft.charge.price.key, error: draft.error }
-  }
+/** Null when there is no such customer. */
+export async function readAccount(
+  { directory, store }: Pick<InvoicingDeps, 'directory' | 'store'>,
+  tenant: TenantId,
+  key: CustomerKey,
+): Promise<Account | null> {
+  const customer = await directory.customer(tenant, key)
+  if (customer === null) return null
+  const ledger = await store.ledger(tenant, key)
+  const subscriptions = await directory.subscriptions(tenant, key)
+  return { customer, ledger, subscriptions }
 }
 
-function earliest(instants: readonly Instant[]): Instant | null {
-  return instants.reduce<Instant | null>((a, b) => (a === null || b < a ? b : a), null)
+/** Everything that is on the log now, countable. */
+export async function takeCut(
+  usage: UsageSource,
+  journalWaitMs: number,
+): Promise<{ readonly kind: 'cut'; readonly cut: Cut } | InvoiceRefusal> {
+  const cut = await usage.endOffsets()
+  const reached = await usage.waitForJournal(cut, journalWaitMs)
+  return reached ? { kind: 'cut', cut } : { kind: 'journalBehind', waitedMs: journalWaitMs }
 }
 
-function nearestTo(instant: Instant, closes: readonly Instant[]): readonly Instant[] {
-  const before = closes.filter((close) => close < instant)
-  const after = closes.filter((close) => close > instant)
-  const last = before.reduce<Instant | null>((a, b) => (a === null || b > a ? b : a), null)
-  const next = earliest(after)
-  return [...(last === null ? [] : [last]), ...(next === null ? [] : [next])]
+function toldOf({ kind }: CloseOutcome): 'finalized' | 'existing' | 'refused' {
+  if (kind === 'finalized' || kind === 'existing') return kind
+  return kind === 'credited' ? 'finalized' : 'refused'
 }

@@ -20,6 +20,7 @@ export const INVOICE_EVENTS = [
   'awaitTax',
   'refuse',
   'applyPayment',
+  'returnPayment',
   'settle',
   'void',
   'writeOff',
@@ -41,6 +42,8 @@ const NEXT = {
   invalid: row({ finalize: 'finalized' }),
   finalized: row({
     applyPayment: 'finalized',
+    // A part that was paid may come back like a whole payment.
+    returnPayment: 'finalized',
     settle: 'paid',
     void: 'void',
     writeOff: 'uncollectible',
@@ -56,6 +59,23 @@ const NEXT = {
 export function nextState(state: InvoiceState, event: InvoiceEvent): InvoiceState | null {
   return NEXT[state][event]
 }
+
+/** What is told of an event. */
+export const INVOICE_NOTICES = {
+  gather: 'invoice.created',
+  recompute: 'invoice.updated',
+  delete: 'invoice.deleted',
+  finalize: 'invoice.finalized',
+  awaitTax: 'invoice.finalization_failed',
+  refuse: 'invoice.finalization_failed',
+  applyPayment: 'invoice.payment_applied',
+  returnPayment: 'invoice.payment_returned',
+  settle: 'invoice.paid',
+  void: 'invoice.voided',
+  writeOff: 'invoice.marked_uncollectible',
+  reopen: 'invoice.reopened',
+  credit: 'credit_note.created',
+} as const satisfies Record<InvoiceEvent, string>
 
 /** States in which a number has been given: bytes, number and hash never change again. */
 export function isIssued(state: InvoiceState): boolean {

@@ -31,6 +31,8 @@ export interface MeteredQuantity {
   readonly groups: readonly QuantityGroup[]
   /** Canonical events behind it. */
   readonly events: number
+  /** Merkle root over them, hexadecimal; null where none was made. */
+  readonly root: string | null
 }
 
 /** A charge with its amount: rounded once, with the formula that leads to it. */

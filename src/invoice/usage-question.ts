@@ -55,8 +55,8 @@ export async function answerAtCut(
   question: UsageQuestion,
   tenant: TenantId,
   cut: Cut,
-  usage: UsageSource,
-): Promise<MeteredQuantity> {
+  usage: Pick<UsageSource, 'usageAtCut'>,
+): Promise<Omit<MeteredQuantity, 'root'>> {
   let quantity: Decimal = ZERO
   let events = 0
   const groups = new Map<string, QuantityGroup>()

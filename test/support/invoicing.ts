@@ -7,9 +7,22 @@ import type {
   BillableSubscription,
 } from '../../src/invoice/billable.ts'
 import type { Seller } from '../../src/invoice/document.ts'
-import type { Invoice } from '../../src/invoice/invoice.ts'
-import { createInvoicing, INVOICING_LIMITS, type Invoicing } from '../../src/invoice/invoicing.ts'
-import type { InvoiceMetrics, InvoiceStore, UsageSource } from '../../src/invoice/ports.ts'
+import {
+  createInvoicing,
+  INVOICING_LIMITS,
+  type Invoicing,
+  type InvoicingDeps,
+} from '../../src/invoice/invoicing.ts'
+import type {
+  InvoiceMetrics,
+  InvoiceStore,
+  TaxEngine,
+  UsageEvidence,
+  UsageSource,
+} from '../../src/invoice/ports.ts'
+import type { UsageCommitment } from '../../src/invoice/draft.ts'
+import type { EventsAtCutRequest } from '../../src/usage/usage-query.ts'
+import { memoryStore } from './memory-invoice-store.ts'
 import type { Currency } from '../../src/money/currency.ts'
 import { type Decimal, ZERO, add, decimal, toText } from '../../src/money/decimal.ts'
 import { type Instant, parseInstant } from '../../src/time/instant.ts'
@@ -140,32 +153,50 @@ export function llmApiPlan(): BillablePlan {
   ])
 }
 
-/** One event's contribution; `offset` is where it stands on the log's only partition. */
+/** One event's contribution; its place in the list is its offset on the log's only partition. */
 export interface FakeUsage {
   readonly meter: string
   readonly at: string
   readonly quantity: string
   readonly subject?: string
   readonly group?: Readonly<Record<string, string>>
+  /** Takes back the event at that offset: it is a void. */
+  readonly voids?: number
 }
 
-/** A log of one partition: an event is before a cut when its position is. */
-export function fakeUsage(events: FakeUsage[]): UsageSource {
+export type FakeUsageSource = UsageSource & UsageEvidence
+
+/** A log of one partition: an event is before a cut when its position is; a void counts from its own position on. */
+export function fakeUsage(events: readonly FakeUsage[]): FakeUsageSource {
+  const selected = ({
+    meter,
+    subjects,
+    interval,
+    cut,
+  }: Pick<EventsAtCutRequest, 'meter' | 'subjects' | 'interval' | 'cut'>): (FakeUsage & {
+    readonly offset: number
+  })[] => {
+    const before = events.slice(0, cut[0]?.offset ?? 0)
+    const voided = new Set(before.flatMap((event) => event.voids ?? []))
+    return before
+      .map((event, offset) => ({ ...event, offset }))
+      .filter(
+        (event) =>
+          event.voids === undefined &&
+          !voided.has(event.offset) &&
+          event.meter === meter.key &&
+          (subjects?.includes((event.subject ?? 'acme') as SubjectId) ?? true) &&
+          contains(interval, instant(event.at)),
+      )
+  }
   return {
     endOffsets: () => Promise.resolve([{ partition: 0, offset: events.length }]),
     waitForJournal: () => Promise.resolve(true),
-    usageAtCut: ({ meter, subjects, interval, groupBy, cut }) => {
-      const seen = events
-        .slice(0, cut[0]?.offset ?? 0)
-        .filter(
-          (event) =>
-            event.meter === meter.key &&
-            subjects.includes((event.subject ?? 'acme') as SubjectId) &&
-            contains(interval, instant(event.at)),
-        )
+    usageAtCut: (request) => {
+      const { groupBy } = request
       const rows = new Map<string, { group: Record<string, string>; value: Decimal; events: number }>()
       if (groupBy.length === 0) rows.set('[]', { group: {}, value: ZERO, events: 0 })
-      for (const event of seen) {
+      for (const event of selected(request)) {
         const group = Object.fromEntries(groupBy.map((name) => [name, event.group?.[name] ?? '']))
         const key = JSON.stringify(Object.values(group))
         const row = rows.get(key) ?? { group, value: ZERO, events: 0 }
@@ -173,47 +204,24 @@ export function fakeUsage(events: FakeUsage[]): UsageSource {
       }
       return Promise.resolve([...rows.values()].map((row) => ({ ...row, value: toText(row.value) })))
     },
-  }
-}
-
-/** The store's promises kept in memory: one number after the other, and nothing on an outdated ledger. */
-export function memoryStore(): InvoiceStore & { readonly texts: Map<string, string> } {
-  const invoices: { customer: CustomerKey; invoice: Invoice }[] = []
-  const texts = new Map<string, string>()
-  const of = (customer: CustomerKey) =>
-    invoices.filter((entry) => entry.customer === customer).map(({ invoice }) => invoice)
-  return {
-    texts,
-    ledger: (_, customer) =>
-      Promise.resolve({
-        version: of(customer).length,
-        invoices: of(customer).map(({ id, number, state, periodEnd, issuedAt }) => ({
-          id,
-          number: number ?? '',
-          state,
-          periodEnd: instant(periodEnd),
-          issuedAt: instant(issuedAt ?? ''),
+    eventsAtCut: (request) => {
+      const from = request.after === null ? 0 : Number(request.after)
+      const found = selected(request).sort((a, b) => instant(a.at) - instant(b.at) || a.offset - b.offset)
+      const page = found.slice(from, from + request.limit)
+      return Promise.resolve({
+        events: page.map(({ at, meter, quantity, subject, offset }) => ({
+          source: 'test',
+          id: String(offset),
+          type: 'llm.request',
+          subject: (subject ?? 'acme') as SubjectId,
+          time: instant(at),
+          ingestedAt: instant(at),
+          properties: { [meter]: quantity },
+          coordinate: { epoch: 1, partition: 0, offset, index: 0 },
+          value: quantity,
         })),
-        lines: of(customer)
-          .filter(({ state }) => state !== 'void')
-          .flatMap(({ number, lines }) => lines.map((line) => ({ number: number ?? '', line }))),
-      }),
-    finalize: ({ customer, basedOn, seal }) => {
-      if (of(customer).length !== basedOn) return Promise.resolve({ kind: 'outdated' })
-      const number = `INV-${String(invoices.length + 1).padStart(6, '0')}`
-      const sealed = seal(number, invoices.at(-1)?.invoice.hash ?? null)
-      const invoice: Invoice = { ...sealed.document, state: 'finalized', hash: sealed.hash }
-      invoices.push({ customer, invoice })
-      texts.set(invoice.id, sealed.text)
-      return Promise.resolve({ kind: 'finalized', invoice })
-    },
-    get: (_, id) => Promise.resolve(invoices.find(({ invoice }) => invoice.id === id)?.invoice ?? null),
-    list: (_, { customer, limit }) => {
-      const data = invoices
-        .filter((entry) => customer === null || entry.customer === customer)
-        .map(({ invoice }) => invoice)
-        .reverse()
-      return Promise.resolve({ data: data.slice(0, limit), next: null })
+        next: from + request.limit < found.length ? String(from + request.limit) : null,
+      })
     },
   }
 }
@@ -229,14 +237,21 @@ export interface FakeBilling {
   /** The customer's clock. */
   readonly now?: () => string
   readonly failedCheck?: string
+  readonly tax?: TaxEngine
+  readonly commitment?: UsageCommitment
 }
 
 export function fakeInvoicing(given: FakeBilling): Invoicing {
+  return createInvoicing(fakeDeps(given))
+}
+
+export function fakeDeps(given: FakeBilling): InvoicingDeps {
   const customer = given.customer ?? aCustomer()
   const now = given.now ?? (() => '2023-12-01T01:00:00Z')
-  return createInvoicing({
+  return {
     directory: {
-      customer: (_, key) => Promise.resolve(key === customer.key ? customer : null),
+      customer: (tenant, key) =>
+        Promise.resolve(tenant === customer.tenant && key === customer.key ? customer : null),
       subscriptions: () => Promise.resolve(given.subscriptions ?? []),
       meter: (tenant, key): Promise<Meter> =>
         Promise.resolve({
@@ -266,7 +281,9 @@ export function fakeInvoicing(given: FakeBilling): Invoicing {
     clock: { now: () => instant('2023-12-01') },
     seller: SELLER,
     limits: INVOICING_LIMITS,
-  })
+    ...(given.tax === undefined ? {} : { tax: given.tax }),
+    ...(given.commitment === undefined ? {} : { commitment: given.commitment }),
+  }
 }
 
 /** The trace of the demonstration, in three events. */

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
-import type { Invoice, InvoiceLine } from '../invoice.ts'
+import type { CreditNote, Invoice, InvoiceLine } from '../invoice.ts'
 
-type Cell = (invoice: Invoice, line: InvoiceLine) => string | number | null
+type Cell = (invoice: Invoice | CreditNote, line: InvoiceLine) => string | number | null
 
 const number = (of: Cell): Column => ({ text: false, of })
 const text = (of: Cell): Column => ({ text: true, of })
@@ -34,7 +34,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
 }
 
 /** The lines as RFC 4180: a header, then a row a line. Amounts are before tax. */
-export function invoiceCsv(invoice: Invoice): string {
+export function invoiceCsv(invoice: Invoice | CreditNote): string {
   const rows = invoice.lines.map((line) =>
     Object.values(COLUMNS).map((column) => {
       const value = column.of(invoice, line)

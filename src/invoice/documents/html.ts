@@ -1,8 +1,8 @@
-import type { Invoice } from '../invoice.ts'
+import type { CreditNote, Invoice } from '../invoice.ts'
 import { type InvoiceView, invoiceView, type LineView } from './view.ts'
 
 /** The invoice as one HTML page without scripts or outside resources; prints on A4. */
-export function invoiceHtml(invoice: Invoice): string {
+export function invoiceHtml(invoice: Invoice | CreditNote): string {
   const view = invoiceView(invoice)
   return `<!doctype html>
 <html lang="en">
@@ -34,8 +34,10 @@ ${view.lines.map(lineRows).join('\n')}
 <tfoot>
 ${view.totals.map(([label, amount]) => `<tr><th scope="row" colspan="3">${escapeHtml(label)}</th><td class="n">${escapeHtml(amount)}</td></tr>`).join('\n')}
 <tr class="total"><th scope="row" colspan="3">${escapeHtml(view.total[0])}</th><td class="n">${escapeHtml(view.total[1])}</td></tr>
+${view.settled.map(([label, amount]) => `<tr><th scope="row" colspan="3">${escapeHtml(label)}</th><td class="n">${escapeHtml(amount)}</td></tr>`).join('\n')}
 </tfoot>
 </table>
+${view.notes.length === 0 ? '' : `<p class="notes">${lines(view.notes)}</p>`}
 ${payment(view)}
 <footer>${view.proof.map((line) => `<p>${escapeHtml(line)}</p>`).join('')}</footer>
 </main>

@@ -1,5 +1,5 @@
 import PDFDocument from 'pdfkit'
-import type { Invoice } from '../invoice.ts'
+import type { CreditNote, Invoice } from '../invoice.ts'
 import { parseInstant } from '../../time/instant.ts'
 import { type InvoiceView, invoiceView, type LineView } from './view.ts'
 
@@ -23,7 +23,7 @@ const REGULAR = 'Helvetica'
 const BOLD = 'Helvetica-Bold'
 
 /** The invoice as A4 pages. The same invoice gives the same bytes: its dates are the invoice's own. */
-export function invoicePdf(invoice: Invoice): Promise<Uint8Array> {
+export function invoicePdf(invoice: Invoice | CreditNote): Promise<Uint8Array> {
   const view = invoiceView(invoice)
   const madeAt = new Date(parseInstant(invoice.issuedAt ?? invoice.periodEnd) ?? 0)
   const pdf = new PDFDocument({
@@ -83,13 +83,15 @@ function drawHead(pdf: Pdf, view: InvoiceView): void {
 function drawTable(pdf: Pdf, view: InvoiceView): void {
   drawTableHead(pdf)
   for (const line of view.lines) drawLine(pdf, line)
-  const rows = view.totals.length
+  const rows = view.totals.length + view.settled.length + view.notes.length
   breakBefore(pdf, rows * 17 + 48, false)
   pdf.y += 8
   for (const [label, amount] of view.totals) drawTotal(pdf, label, amount, REGULAR, 10, 17)
   rule(pdf, pdf.y + 2, INK, 1, COLUMNS.period.x)
   pdf.y += 10
   drawTotal(pdf, view.total[0], view.total[1], BOLD, 13, 22)
+  for (const [label, amount] of view.settled) drawTotal(pdf, label, amount, REGULAR, 10, 17)
+  for (const note of view.notes) write(pdf, REGULAR, 9, INK, note, PAGE.margin, pdf.y + 6, 400)
 }
 
 function drawTableHead(pdf: Pdf): void {

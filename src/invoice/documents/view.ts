@@ -1,7 +1,8 @@
 import { type Instant, parseInstant } from '../../time/instant.ts'
 import { localDayText } from '../../time/local-day.ts'
 import type { Party } from '../billable.ts'
-import type { Invoice, InvoiceLine } from '../invoice.ts'
+import { decimal, isZero, subtract, toFixedText } from '../../money/decimal.ts'
+import type { CreditNote, Invoice, InvoiceLine } from '../invoice.ts'
 import type { InvoiceState } from '../lifecycle.ts'
 
 export interface LineView {
@@ -27,44 +28,67 @@ export interface InvoiceView {
   readonly lines: readonly LineView[]
   readonly totals: readonly (readonly [label: string, amount: string])[]
   readonly total: readonly [label: string, amount: string]
+  /** What was paid and is still due; empty where nothing was paid. */
+  readonly settled: readonly (readonly [label: string, amount: string])[]
+  /** What the law wants said about the tax. */
+  readonly notes: readonly string[]
   readonly payment: readonly string[]
   /** Proof of origin: hash and cut. */
   readonly proof: readonly string[]
 }
 
-export function invoiceView(invoice: Invoice): InvoiceView {
-  const { timezone, currency } = invoice
+export function invoiceView(document: Invoice | CreditNote): InvoiceView {
+  const { timezone, currency } = document
+  const isNote = 'correctsInvoice' in document
+  const number = document.number ?? 'Draft'
   const optional = (label: string, value: string | null): [string, string][] =>
     value === null ? [] : [[label, value]]
+  const inclusive = document.taxBehavior === 'inclusive'
   return {
-    title: 'Invoice',
-    number: invoice.number ?? 'Draft',
-    stamp: stampOf(invoice.state),
-    seller: partyLines(invoice.seller),
-    billTo: partyLines(invoice.billTo),
+    title: isNote ? 'Credit note' : 'Invoice',
+    number,
+    stamp: isNote ? null : stampOf(document.state),
+    seller: partyLines(document.seller),
+    billTo: partyLines(document.billTo),
     facts: [
-      ['Invoice number', invoice.number ?? 'Draft'],
-      ...optional('Date of issue', dayOrNull(invoice.issuedAt, timezone)),
-      ...optional('Due', lastDayOrNull(invoice.dueAt, timezone)),
-      ['Billing period', periodText(invoice.periodStart, invoice.periodEnd, timezone)],
-      ['Customer', invoice.customer],
-      ...optional('Purchase order', invoice.purchaseOrder),
+      [isNote ? 'Credit note number' : 'Invoice number', number],
+      ...(isNote ? [['Corrects invoice', document.corrects] as const] : []),
+      ...optional('Date of issue', dayOrNull(document.issuedAt, timezone)),
+      ...(isNote ? [] : optional('Due', lastDayOrNull(document.dueAt, timezone))),
+      ['Billing period', periodText(document.periodStart, document.periodEnd, timezone)],
+      ['Customer', document.customer],
+      ...optional('Purchase order', document.purchaseOrder),
+      ...(isNote ? [['Reason', document.reason] as const] : []),
     ],
-    lines: invoice.lines.map((line) => lineView(line, timezone)),
+    lines: document.lines.map((line) => lineView(line, timezone)),
     totals: [
-      ['Subtotal', grouped(invoice.subtotal)],
-      ...invoice.taxes.map((tax): [string, string] => [
+      [inclusive ? 'Net amount' : 'Subtotal', grouped(document.subtotal)],
+      ...document.taxes.map((tax): [string, string] => [
         `${tax.name} ${percentText(tax.rate)} on ${grouped(tax.base)}`,
         grouped(tax.amount),
       ]),
     ],
-    total: [`Total ${currency}`, grouped(invoice.total)],
-    payment: invoice.number === null ? [] : invoice.paymentLines,
+    total: [`Total ${currency}`, grouped(document.total)],
+    settled: isNote ? [] : settledRows(document),
+    notes: document.taxNotes,
+    payment: isNote || document.number === null ? [] : document.paymentLines,
     proof: [
-      `SHA-256 ${invoice.hash}`,
-      `Usage up to log position ${invoice.cut.map((end) => `${end.partition}:${end.offset}`).join(' ')}; days in ${timezone}.`,
+      `SHA-256 ${document.hash}`,
+      `Usage up to log position ${document.cut.map((end) => `${end.partition}:${end.offset}`).join(' ')}; days in ${timezone}.`,
     ],
   }
+}
+
+function settledRows({ total, amountPaid, amountCredited, state }: Invoice): readonly [string, string][] {
+  const paid = decimal(amountPaid)
+  const credited = decimal(amountCredited)
+  if (isZero(paid) && isZero(credited)) return []
+  const due = subtract(subtract(decimal(total), paid), credited)
+  return [
+    ...(isZero(paid) ? [] : ([['Paid', grouped(amountPaid)]] as [string, string][])),
+    ...(isZero(credited) ? [] : ([['Credited', grouped(amountCredited)]] as [string, string][])),
+    ...(state === 'finalized' ? ([['Amount due', grouped(toFixedText(due))]] as [string, string][]) : []),
+  ]
 }
 
 /** Digits before the point in groups of three: `18,059,974.5`. */
@@ -112,6 +136,8 @@ function noteOf(line: InvoiceLine): string | null {
       return `late usage, first billed on ${line.corrects.join(', ')}`
     case 'adjustment':
       return `correction of ${line.corrects.join(', ')}`
+    case 'credit':
+      return 'credited'
   }
 }
 
