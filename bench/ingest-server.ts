@@ -84,7 +84,7 @@ export async function serveIngest(log: EventLog, apiKey: string): Promise<void> 
   const server = await startApiServer({
     host: '127.0.0.1',
     port: 0,
-    fetch: (request, env) => api.fetch(request, env as object),
+    fetch: (request, env) => api.fetch(request, env),
     headersTimeoutMs: 10_000,
     requestTimeoutMs: 60_000,
   })

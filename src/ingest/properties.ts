@@ -32,6 +32,12 @@ let fault: RejectionCode | null = null
 /** The keys of the objects that are open, by their place on the tape. */
 const openKeys = new Int32Array(propertiesMax + 1)
 
+function beginWalk(): void {
+  keyCount = 0
+  hasDottedKey = false
+  fault = null
+}
+
 function note(code: RejectionCode): void {
   fault = fault === null ? code : firstInOrder(fault, code)
 }
@@ -44,9 +50,7 @@ function note(code: RejectionCode): void {
  */
 export function encodeProperties(tape: JsonTape, at: number, into: PackEncoder): RejectionCode | null {
   if (at < 0) return null
-  keyCount = 0
-  hasDottedKey = false
-  fault = null
+  beginWalk()
   encodeObject(tape, at, '', 1, 0, into)
   if (hasDottedKey && fault === null && hasAmbiguousPath(tape, at)) note('ambiguousKey')
   return fault
