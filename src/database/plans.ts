@@ -116,9 +116,8 @@ async function put(
     existingSubscriptions,
     createdAt: at,
   }
-  const spread =
-    before === null ? { kind: 'spread' as const, changes: [] } : await spreadVersion(transaction, plan, at)
-  if (spread.kind === 'overridesDoNotFit') return spread
+  const spread = before === null ? null : await spreadVersion(transaction, plan, at)
+  if (spread?.kind === 'overridesDoNotFit') return spread
   const created_at = new Date(at)
   await transaction
     .insertInto('plans')
@@ -137,11 +136,11 @@ async function put(
       created_at,
     })
     .execute()
-  for (const change of spread.changes) await change()
+  await spread?.write()
   return {
     kind: before === null ? 'created' : 'versioned',
     plan,
-    subscriptionsReached: spread.changes.length,
+    subscriptionsReached: spread?.reached ?? 0,
   }
 }
 

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import { type PriceOverrides, sameOverrides } from '../catalog/price-override.ts'
+import type { PriceOverrides } from '../catalog/price-override.ts'
 import type { CustomerKey, PlanKey, SubscriptionId, TenantId } from '../id/ids.ts'
 import type { SubscriptionState } from '../subscription/lifecycle.ts'
 import type { Subscription, SubscriptionPause, SubscriptionPhase } from '../subscription/subscription.ts'
@@ -7,6 +7,7 @@ import type { HeldSubscription } from '../subscription/subscription-book.ts'
 import { nextDue, type SubscriptionNotice } from '../subscription/transitions.ts'
 import { type Instant, instantOf } from '../time/instant.ts'
 import type { Schema } from './schema.ts'
+import { replacePhases } from './subscription-phases.ts'
 import type { Connection } from './transaction.ts'
 
 interface PhaseDocument {
@@ -130,7 +131,7 @@ export async function insertSubscription(
       ...changeable(subscription),
     })
     .execute()
-  await writePhases(transaction, subscription, [])
+  await replacePhases(transaction, tenant, [{ id, before: [], after: subscription.phases }], createdAt)
   await writePauses(transaction, subscription, [])
 }
 
@@ -146,7 +147,8 @@ export async function replaceSubscription(
     .where('tenant', '=', after.tenant)
     .where('id', '=', after.id)
     .executeTakeFirstOrThrow()
-  await writePhases(transaction, after, before.phases)
+  const { tenant, id, phases, updatedAt } = after
+  await replacePhases(transaction, tenant, [{ id, before: before.phases, after: phases }], updatedAt)
   await writePauses(transaction, after, before.pauses)
 }
 
@@ -189,54 +191,6 @@ function changeable(subscription: Subscription) {
     revision: subscription.revision,
     updated_at: new Date(subscription.updatedAt),
   }
-}
-
-async function writePhases(
-  transaction: Transaction<Schema>,
-  { tenant, id, phases, updatedAt }: Subscription,
-  before: readonly SubscriptionPhase[],
-): Promise<void> {
-  const gone = before.filter((phase) => !phases.some((other) => isSamePhase(phase, other)))
-  const added = phases.filter((phase) => !before.some((other) => isSamePhase(phase, other)))
-  if (gone.length > 0) {
-    await transaction
-      .deleteFrom('subscription_phases')
-      .where('tenant', '=', tenant)
-      .where('subscription', '=', id)
-      .where(
-        'starts_at',
-        'in',
-        gone.map((phase) => new Date(phase.start)),
-      )
-      .execute()
-  }
-  if (added.length > 0) {
-    await transaction
-      .insertInto('subscription_phases')
-      .values(
-        added.map((phase) => ({
-          tenant,
-          subscription: id,
-          starts_at: new Date(phase.start),
-          plan: phase.plan,
-          plan_version: phase.version,
-          reason: phase.reason,
-          overrides: JSON.stringify(phase.overrides),
-          created_at: new Date(updatedAt),
-        })),
-      )
-      .execute()
-  }
-}
-
-function isSamePhase(a: SubscriptionPhase, b: SubscriptionPhase): boolean {
-  return (
-    a.start === b.start &&
-    a.plan === b.plan &&
-    a.version === b.version &&
-    a.reason === b.reason &&
-    sameOverrides(a.overrides, b.overrides)
-  )
 }
 
 async function writePauses(

@@ -1,25 +1,31 @@
 import { sql, type Transaction } from 'kysely'
 import type { PlanVersion } from '../catalog/plan.ts'
 import type { PlanFault } from '../catalog/plan-parse.ts'
-import { effectivePrices } from '../catalog/price-override.ts'
+import { effectivePrices, type PriceOverrides } from '../catalog/price-override.ts'
 import type { SubscriptionId } from '../id/ids.ts'
 import { samePhases, versionStart, withVersion } from '../subscription/phases.ts'
 import { scheduleOf, type Subscription, type SubscriptionPhase } from '../subscription/subscription.ts'
 import type { Instant } from '../time/instant.ts'
 import type { Schema } from './schema.ts'
-import { heldOf, replaceSubscription, subscriptionRows } from './subscription-rows.ts'
+import { type PhaseChange, writePhaseChanges } from './subscription-phases.ts'
+import { heldOf, subscriptionRows } from './subscription-rows.ts'
 
 export type VersionSpread =
   | {
       readonly kind: 'spread'
-      /** Writes of the subscriptions that the version reaches, to be run when the version is in its table. */
-      readonly changes: readonly (() => Promise<void>)[]
+      /** Subscriptions that the version reaches. */
+      readonly reached: number
+      /** To be run when the version is in its table. */
+      readonly write: () => Promise<void>
     }
   | {
       readonly kind: 'overridesDoNotFit'
       readonly subscription: SubscriptionId
       readonly faults: readonly PlanFault[]
     }
+
+/** Whole subscriptions that are in memory at once, and changes that one statement writes. */
+const batchMax = 1000
 
 /**
  * What a new version of a plan means to those who are subscribed already, by its policy. Nobody is given another
@@ -32,11 +38,43 @@ export async function spreadVersion(
   plan: PlanVersion,
   at: Instant,
 ): Promise<VersionSpread> {
-  const changes: (() => Promise<void>)[] = []
-  if (plan.existingSubscriptions === 'grandfather') return { kind: 'spread', changes }
+  const changes: PhaseChange[] = []
+  const spread: VersionSpread = {
+    kind: 'spread',
+    get reached() {
+      return changes.length
+    },
+    write: () => writePhaseChanges(transaction, plan.tenant, changes, at),
+  }
+  if (plan.existingSubscriptions === 'grandfather') return spread
   await lockSubscriptions(transaction, plan)
-  const rows = await subscriptionRows(transaction)
+  const comparable = await comparableVersions(transaction, plan)
+  const faultsOf = overrideJudge(plan)
+  let after = ''
+  for (;;) {
+    const rows = await subscriptionsOnPlan(transaction, plan, after)
+    for (const row of rows) {
+      const { subscription, testClockNow } = heldOf(row)
+      const onPlan = subscription.phases.filter((phase) => phase.plan === plan.key)
+      if (!onPlan.every((phase) => comparable.has(phase.version))) continue
+      const phases = phasesUnder(subscription, plan, testClockNow ?? at)
+      if (samePhases(subscription.phases, phases)) continue
+      for (const phase of phases) {
+        if (phase.plan !== plan.key || phase.version !== plan.version) continue
+        const faults = faultsOf(phase.overrides)
+        if (faults.length > 0) return { kind: 'overridesDoNotFit', subscription: subscription.id, faults }
+      }
+      changes.push({ id: subscription.id, before: subscription.phases, after: phases })
+    }
+    if (rows.length < batchMax) return spread
+    after = rows.at(-1)?.id ?? after
+  }
+}
+
+function subscriptionsOnPlan(transaction: Transaction<Schema>, plan: PlanVersion, after: string) {
+  return subscriptionRows(transaction)
     .where('s.tenant', '=', plan.tenant)
+    .where('s.id', '>', after)
     .where((eb) =>
       eb.exists(
         eb
@@ -49,25 +87,22 @@ export async function spreadVersion(
     )
     .where('s.ended_at', 'is', null)
     .orderBy('s.id')
+    .limit(batchMax)
     .execute()
-  const comparable = await comparableVersions(transaction, plan)
-  for (const row of rows) {
-    const { subscription, testClockNow } = heldOf(row)
-    const onPlan = subscription.phases.filter((phase) => phase.plan === plan.key)
-    if (!onPlan.every((phase) => comparable.has(phase.version))) continue
-    const phases = phasesUnder(subscription, plan, testClockNow ?? at)
-    if (samePhases(subscription.phases, phases)) continue
-    for (const phase of phases) {
-      if (phase.plan !== plan.key || phase.version !== plan.version) continue
-      const effective = effectivePrices(plan, phase.overrides)
-      if (effective.kind === 'faulty') {
-        return { kind: 'overridesDoNotFit', subscription: subscription.id, faults: effective.faults }
-      }
-    }
-    const after = { ...subscription, phases, revision: subscription.revision + 1, updatedAt: at }
-    changes.push(() => replaceSubscription(transaction, subscription, after))
+}
+
+/** Most subscriptions of a plan have the same overrides, none: each is judged once. */
+function overrideJudge(plan: PlanVersion): (overrides: PriceOverrides) => readonly PlanFault[] {
+  const judged = new Map<string, readonly PlanFault[]>()
+  return (overrides) => {
+    const text = JSON.stringify(overrides)
+    const known = judged.get(text)
+    if (known !== undefined) return known
+    const effective = effectivePrices(plan, overrides)
+    const faults = effective.kind === 'faulty' ? effective.faults : []
+    judged.set(text, faults)
+    return faults
   }
-  return { kind: 'spread', changes }
 }
 
 function phasesUnder(
