@@ -24,7 +24,7 @@ export interface FetchRequest {
 }
 
 export interface Fetched {
-  /** From `fromOffset` on, without a hole. Empty at the end of the partition. */
+  /** From `fromOffset` on, without a hole. Empty at the end of the partition; a broker may also withhold them. */
   readonly records: readonly LogRecord[]
   /** The next offset of the partition, as far as all in-sync replicas have it. */
   readonly end: number
@@ -68,8 +68,14 @@ function recordsOf(fetched: FetchedPartition, fromOffset: number): LogRecord[] {
   const records: LogRecord[] = []
   for (const { offset, timestamp, value, isControlRecord } of fetched.messages) {
     const at = Number(offset)
-    // Marks of transactions are no records. The hole that they leave is found by the check for gaps.
-    if (at < fromOffset || isControlRecord) continue
+    if (at < fromOffset) continue
+    if (isControlRecord) {
+      throw new LogError(
+        'gap',
+        `partition ${fetched.partition}, offset ${at}: the mark of a transaction, which Tallyman never makes, takes the place of a record. Another program writes to this topic; with such marks nobody can tell that nothing is missing.`,
+        { retryable: false },
+      )
+    }
     if (value === null) {
       throw new LogError(
         'corrupt',

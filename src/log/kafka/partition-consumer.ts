@@ -32,6 +32,7 @@ export class PartitionConsumer {
   /** When the oldest record that is not handled was appended; null where there is none, or none was fetched yet. */
   #oldestAt: number | null = null
   #isHandling = false
+  #withheldSinceMs: number | null = null
 
   constructor(deps: PartitionConsumerDeps) {
     this.#deps = deps
@@ -113,6 +114,7 @@ export class PartitionConsumer {
       })
       this.#end = Math.max(this.#end, end)
       this.#oldestAt = records[0]?.appendedAt ?? null
+      this.#refuseWithheld(fromOffset, records.length > 0 || end <= fromOffset)
       return records
     } catch (error) {
       if (this.#isStopping()) return []
@@ -121,6 +123,19 @@ export class PartitionConsumer {
       await this.#pauseAfter(error, 'a fetch')
       return []
     }
+  }
+
+  /** @throws KafkaFault while a broker says that there are records and gives none; LogError when it does so for long */
+  #refuseWithheld(offset: number, isServed: boolean): void {
+    const nowMs = performance.now()
+    this.#withheldSinceMs = isServed ? null : (this.#withheldSinceMs ?? nowMs)
+    if (this.#withheldSinceMs === null) return
+    const { options, partition, cluster } = this.#deps
+    const what = `${options.topic} partition ${partition}: offset ${offset} lies before the end and is not given`
+    if (nowMs - this.#withheldSinceMs < cluster.settings.stallMsMax) {
+      throw new KafkaFault(what, { isInDoubt: false })
+    }
+    throw new LogError('unavailable', `A consumer stands still. ${what}.`, { retryable: false })
   }
 
   async #deliver(records: readonly LogRecord[]): Promise<boolean> {
