@@ -96,26 +96,32 @@ export class JsonReader {
     return value
   }
 
+  /**
+   * A decimal of 0 or more: text, or a whole number of JSON that has kept all its digits. Any other number may have lost
+   * some on the way, so that it is refused.
+   */
   decimalOf(raw: unknown, pointer: string): Decimal {
-    if (typeof raw !== 'string') {
+    const text = typeof raw === 'number' && Number.isSafeInteger(raw) ? String(raw) : raw
+    if (typeof text !== 'string') {
+      const why = typeof raw === 'number' ? ': a number that is not whole and safe may have lost digits' : ''
       this.fault(
         'malformedDecimal',
         pointer,
-        `must be a decimal in quotes like "12.50", is ${kindOf(raw)}: numbers of JSON lose digits on the way`,
+        `must be a decimal in quotes like "12.50", is ${kindOf(raw)}${why}`,
       )
       return ZERO
     }
-    const parsed = parseDecimal(raw)
+    const parsed = parseDecimal(text)
     switch (parsed.kind) {
       case 'malformed':
-        this.fault('malformedDecimal', pointer, `${quote(raw)} is not a decimal like "12.50"`)
+        this.fault('malformedDecimal', pointer, `${quote(text)} is not a decimal like "12.50"`)
         return ZERO
       case 'tooManyDigits':
         this.fault('tooManyDigits', pointer, `has more than ${String(parsed.digitsMax)} digits`)
         return ZERO
       case 'decimal':
         if (!isNegative(parsed.value)) return parsed.value
-        this.fault('negativeDecimal', pointer, `${quote(raw)} must not be negative`)
+        this.fault('negativeDecimal', pointer, `${quote(text)} must not be negative`)
         return ZERO
     }
   }

@@ -1,10 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { StringDecoder } from 'node:string_decoder'
 import { type RatingAnswer, rateText } from '../rating/rating-json.ts'
 
 /** A longer line is refused, so that one line cannot fill the memory. */
-const lineCharactersMax = 16 * 1024 * 1024
+const lineBytesMax = 16 * 1024 * 1024
 /** Answers are written in pieces of about this size: a write for each line costs more than rating it. */
 const pieceCharacters = 64 * 1024
 
@@ -30,7 +30,7 @@ export async function runRate({ input, output, errorOutput }: RateStreams): Prom
     await writer.write(JSON.stringify(given) + '\n')
   }
   for await (const line of linesOf(input)) {
-    if (line.kind === 'tooLong') await answer(tooLong)
+    if (line.kind !== 'line') await answer(unreadable(line.kind))
     else if (!isBlank(line.text)) await answer(rateText(line.text))
   }
   await writer.flush()
@@ -39,42 +39,60 @@ export async function runRate({ input, output, errorOutput }: RateStreams): Prom
   return 1
 }
 
-const tooLong: RatingAnswer = {
-  id: null,
-  error: {
-    code: 'invalidRequest',
-    detail: `the line has more than ${String(lineCharactersMax)} characters`,
-    pointer: '',
-  },
+type Line =
+  | { readonly kind: 'line'; readonly text: string }
+  | { readonly kind: 'tooLong' }
+  | { readonly kind: 'notUtf8' }
+
+function unreadable(kind: 'tooLong' | 'notUtf8'): RatingAnswer {
+  const detail =
+    kind === 'tooLong'
+      ? `the line has more than ${String(lineBytesMax)} bytes`
+      : 'the line is not UTF-8; a character that is lost could be part of an id'
+  return {
+    id: null,
+    error: { code: kind === 'tooLong' ? 'invalidRequest' : 'malformedJson', detail, pointer: '' },
+  }
 }
 
-type Line = { readonly kind: 'line'; readonly text: string } | { readonly kind: 'tooLong' }
+const NEWLINE = 0x0a
+/** The mark that some programs write at the beginning of a file. */
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
+/** Lines as they end in `\n` or `\r\n`, and the last without. A line is held until it ends or is too long. */
 async function* linesOf(input: Readable): AsyncGenerator<Line> {
-  const decoder = new StringDecoder('utf8')
-  let rest = ''
+  let pieces: Buffer[] = []
+  let bytes = 0
   let skipping = false
-  const finish = (text: string): Line => {
-    const line: Line =
-      skipping || text.length > lineCharactersMax ? { kind: 'tooLong' } : { kind: 'line', text }
+  let isFirst = true
+  const finish = (piece: Buffer): Line => {
+    const whole = pieces.length === 0 ? piece : Buffer.concat([...pieces, piece])
+    const isTooLong = skipping || whole.length > lineBytesMax
+    const line = isFirst && whole.subarray(0, 3).equals(BYTE_ORDER_MARK) ? whole.subarray(3) : whole
+    pieces = []
+    bytes = 0
     skipping = false
-    return line
+    isFirst = false
+    if (isTooLong) return { kind: 'tooLong' }
+    return isUtf8(line) ? { kind: 'line', text: line.toString('utf8') } : { kind: 'notUtf8' }
   }
   for await (const chunk of input as AsyncIterable<Buffer | string>) {
-    const text = rest + (typeof chunk === 'string' ? chunk : decoder.write(chunk))
+    const buffer = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     let start = 0
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      yield finish(text.slice(start, end))
+    for (let end = buffer.indexOf(NEWLINE); end >= 0; end = buffer.indexOf(NEWLINE, start)) {
+      yield finish(buffer.subarray(start, end))
       start = end + 1
     }
-    rest = text.slice(start)
-    if (rest.length > lineCharactersMax) {
+    const rest = buffer.subarray(start)
+    bytes += rest.length
+    if (bytes > lineBytesMax) {
       skipping = true
-      rest = ''
+      pieces = []
+    } else if (rest.length > 0) {
+      pieces.push(rest)
     }
   }
-  rest += decoder.end()
-  if (rest !== '' || skipping) yield finish(rest)
+  if (bytes > 0 || skipping) yield finish(Buffer.alloc(0))
 }
 
 function isBlank(text: string): boolean {

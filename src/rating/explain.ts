@@ -15,40 +15,41 @@ export function describeLine(line: RatedLine, terms: ChargeTerms): string {
 
 function describe(line: RatedLine, terms: ChargeTerms): string {
   const quantity = toText(line.quantity)
+  const counted = (thing: string): string => `${quantity} ${thing}${quantity === '1' ? '' : 's'}`
   const unitAmount = toText(line.unitAmount)
   switch (line.kind) {
     case 'flat':
       return 'flat amount'
     case 'usage':
-      return `${quantity} units at ${unitAmount}`
+      return `${counted('unit')} at ${unitAmount}`
     case 'tierUsage':
-      return `${tierName(line, terms)}: ${quantity} units at ${unitAmount}`
+      return `${tierName(line, terms)}: ${counted('unit')} at ${unitAmount}`
     case 'tierPackages':
-      return `${tierName(line, terms)}: ${quantity} packages at ${unitAmount}`
+      return `${tierName(line, terms)}: ${counted('package')} at ${unitAmount}`
     case 'tierFlat':
       return `${tierName(line, terms)}: flat amount`
     case 'volumeUsage':
-      return `${quantity} units, all at ${unitAmount} of ${tierName(line, terms)}`
+      return `${counted('unit')}, all at ${unitAmount} of ${tierName(line, terms)}`
     case 'volumePackages':
-      return `${quantity} packages, all at ${unitAmount} of ${tierName(line, terms)}`
+      return `${counted('package')}, all at ${unitAmount} of ${tierName(line, terms)}`
     case 'volumeFlat':
       return `flat amount of ${tierName(line, terms)}`
     case 'stair':
       return `amount of ${tierName(line, terms)}`
     case 'packages':
-      return `${quantity} packages of ${packageSize(line, terms)} at ${unitAmount}`
+      return `${counted('package')} of ${packageSize(line, terms)} at ${unitAmount}`
     case 'percentage':
       return line.tier === 0
         ? `${percent(line.unitAmount)} % of ${quantity}`
         : `${tierName(line, terms)}: ${percent(line.unitAmount)} % of ${quantity}`
     case 'perEvent':
-      return `${quantity} events at ${unitAmount}`
+      return `${counted('event')} at ${unitAmount}`
     case 'eventBounds':
       return 'bounds on the amount of single events'
     case 'dynamic':
       return `amount of ${quantity} times ${unitAmount}`
     case 'usageDiscount':
-      return `${quantity} units free by discount`
+      return `${counted('unit')} free by discount`
     case 'percentDiscount':
       return `discount of ${percent(negate(line.unitAmount))} % on ${quantity}`
     case 'amountDiscount':

@@ -1,6 +1,6 @@
 import { shareOf } from '../money/allocate.ts'
 import type { ProrationConvention } from '../catalog/price.ts'
-import type { Decimal } from '../money/decimal.ts'
+import { type Decimal, negate, subtract } from '../money/decimal.ts'
 import { type Rational, rational } from '../money/rational.ts'
 import { localDate, localDaysIn } from '../time/local-day.ts'
 import { calendarInterval } from '../time/calendar.ts'
@@ -81,8 +81,9 @@ export interface ChangeWithinPeriod {
 }
 
 /**
- * Credits the unused part of what was charged and charges the new price for it. The credit is what was charged less the
- * rounded part that is kept, so that the two parts of the old price add up to it.
+ * Credits the unused part of what was charged and charges the new price for it. Both are the rest of a rounded whole beside
+ * its rounded kept part, so that the two parts of a price add up to it, and a change and its undoing at the same instant come
+ * to nothing.
  * @param kept share of the period that the old price was used for
  */
 export function changeWithinPeriod(
@@ -91,13 +92,14 @@ export function changeWithinPeriod(
   kept: Rational,
   digits: number,
 ): ChangeWithinPeriod {
-  const rest = rational(kept.denominator - kept.numerator, kept.denominator)
-  const whole = shareOf(charged, WHOLE, digits)
-  const keptPart = shareOf(charged, kept, digits)
   return {
-    credit: { coefficient: keptPart.coefficient - whole.coefficient, scale: digits },
-    charge: shareOf(newPrice, rest, digits),
+    credit: negate(restBeside(charged, kept, digits)),
+    charge: restBeside(newPrice, kept, digits),
   }
+}
+
+function restBeside(whole: Decimal, kept: Rational, digits: number): Decimal {
+  return subtract(shareOf(whole, WHOLE, digits), shareOf(whole, kept, digits))
 }
 
 /** The instant that parts the kept from the credited share. Outside the period it is moved to the nearer end. */
