@@ -52,7 +52,9 @@ export function encodeProperties(tape: JsonTape, at: number, into: PackEncoder):
   if (at < 0) return null
   beginWalk()
   encodeObject(tape, at, '', 1, 0, into)
-  if (hasDottedKey && fault === null && hasAmbiguousPath(tape, at)) note('ambiguousKey')
+  if (hasDottedKey && (fault === null || firstInOrder(fault, 'ambiguousKey') === 'ambiguousKey')) {
+    if (hasAmbiguousPath(tape, at)) note('ambiguousKey')
+  }
   return fault
 }
 

@@ -203,9 +203,8 @@ describe('OpenMeter', () => {
       balance: 7.5,
       usage: 2.5,
     })
-    expect((await openmeter.events.list()).map(({ event }: { event: { id: string } }) => event.id)).toEqual([
-      'a',
-    ])
+    expect(await openmeter.customers.entitlements.value('acme', 'tokens')).toMatchObject({ hasAccess: false })
+    expect((await openmeter.events.list())?.map(({ event }) => event.id)).toEqual(['a'])
   })
 })
 

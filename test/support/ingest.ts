@@ -1,7 +1,7 @@
 import { type Directory, createDirectory } from '../../src/ingest/directory.ts'
 import type { IngestAnswer } from '../../src/ingest/answer.ts'
 import { createIngest, type Ingest, type IngestRequest } from '../../src/ingest/ingest.ts'
-import type { IngestConfig, IngestMetrics } from '../../src/ingest/ports.ts'
+import type { EventSchemas, IngestConfig, IngestMetrics } from '../../src/ingest/ports.ts'
 import type { TenantId } from '../../src/id/ids.ts'
 import { type Instant, instantOf } from '../../src/time/instant.ts'
 import { createScriptedLog, type ScriptedLog } from './scripted-log.ts'
@@ -39,11 +39,13 @@ export interface Stage {
   readonly metrics: MetricsSeen
   readonly faults: unknown[]
   readonly setNow: (now: Instant) => void
+  /** Sends JSON text as one batch. */
+  readonly sendText: (batch: string, options?: Partial<IngestRequest>) => Promise<IngestAnswer>
   /** Sends events as one batch. */
   readonly send: (events: readonly unknown[], options?: Partial<IngestRequest>) => Promise<IngestAnswer>
 }
 
-export function aStage(config: Partial<IngestConfig> = {}): Stage {
+export function aStage(config: Partial<IngestConfig> = {}, schemas?: EventSchemas): Stage {
   let now = NOW
   const clock = { now: () => now }
   const log = createScriptedLog()
@@ -68,11 +70,23 @@ export function aStage(config: Partial<IngestConfig> = {}): Stage {
   const ingest = createIngest({
     log,
     directory,
+    ...(schemas === undefined ? {} : { schemas }),
     clock,
     metrics,
     config: { requestBytesMax: 5_242_880, requestEventsMax: 1000, queueBytesMax: 67_108_864, ...config },
     onFault: (reason) => void faults.push(reason),
   })
+  const sendText: Stage['sendText'] = (batch, options) =>
+    ingest.accept({
+      tenant: TENANT,
+      contentType: 'application/cloudevents-batch+json',
+      contentEncoding: undefined,
+      headers: () => ({}),
+      body: Buffer.from(batch),
+      atomic: false,
+      receipts: false,
+      ...options,
+    })
   return {
     ingest,
     log,
@@ -80,16 +94,7 @@ export function aStage(config: Partial<IngestConfig> = {}): Stage {
     metrics: seen,
     faults,
     setNow: (to) => void (now = to),
-    send: (events, options) =>
-      ingest.accept({
-        tenant: TENANT,
-        contentType: 'application/cloudevents-batch+json',
-        contentEncoding: undefined,
-        headers: () => ({}),
-        body: Buffer.from(JSON.stringify(events)),
-        atomic: false,
-        receipts: false,
-        ...options,
-      }),
+    sendText,
+    send: (events, options) => sendText(JSON.stringify(events), options),
   }
 }
