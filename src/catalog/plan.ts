@@ -5,7 +5,7 @@ import type { Instant } from '../time/instant.ts'
 import type { ChargeTerms } from './price.ts'
 
 export const PAYMENTS = ['inAdvance', 'inArrears'] as const
-export type Payment = (typeof PAYMENTS)[number]
+type Payment = (typeof PAYMENTS)[number]
 
 /**
  * What a new version means to those who are subscribed already: nothing, the new prices from their next billing
@@ -25,7 +25,7 @@ export interface PlanPrice {
 }
 
 /** A plan as the tenant wrote it, members in order: what `GET` answers and what two versions are compared by. */
-export type PlanDocument = Readonly<Record<string, unknown>>
+type PlanDocument = Readonly<Record<string, unknown>>
 
 /** What is sold and how it is charged. */
 export interface PlanDefinition {

@@ -1,13 +1,11 @@
-export const PRICE_FAULT_CODES = [
-  'invalidRequest',
-  'unknownModel',
-  'malformedDecimal',
-  'negativeDecimal',
-  'tooManyDigits',
-  'tiersOutOfOrder',
-  'missingLastTier',
-] as const
-export type PriceFaultCode = (typeof PRICE_FAULT_CODES)[number]
+export type PriceFaultCode =
+  | 'invalidRequest'
+  | 'unknownModel'
+  | 'malformedDecimal'
+  | 'negativeDecimal'
+  | 'tooManyDigits'
+  | 'tiersOutOfOrder'
+  | 'missingLastTier'
 
 /** One fault of a price as it came from outside. */
 export interface PriceFault {

@@ -16,11 +16,18 @@ export type AdvanceOutcome =
   /** A clock never goes back: what was due has run. */
   | { readonly kind: 'backwards'; readonly clock: TestClock }
 
+export interface CreateTestClockOutcome {
+  readonly kind: 'created' | 'exists'
+  /** The one that is there now. */
+  readonly clock: TestClock
+}
+
 export interface TestClocks {
   get(tenant: TenantId, id: TestClockId): Promise<TestClock | null>
   /** By id, which is by age. */
   list(tenant: TenantId, page: PageRequest): Promise<Page<TestClock>>
-  create(clock: TestClock): Promise<void>
+  /** An id that is taken stays what it is. */
+  create(clock: TestClock): Promise<CreateTestClockOutcome>
   /** Advancing to the time that it shows is allowed: it lets what is due run again. */
   advance(tenant: TenantId, id: TestClockId, to: Instant): Promise<AdvanceOutcome>
 }

@@ -28,7 +28,7 @@ type Claim =
   | { readonly kind: 'conflict' }
   | { readonly kind: 'running'; readonly until: Instant }
 
-export interface IdempotencyOptions {
+interface IdempotencyOptions {
   /** For how long a process that runs a command is believed to live without saying so. */
   readonly lockMs?: number
   /** For how long answers are kept at least. */

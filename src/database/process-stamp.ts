@@ -4,7 +4,7 @@ import { kill, platform } from 'node:process'
 import { errorCode } from './database-error.ts'
 
 /** True while a process with the number runs (or waits to be reaped). */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     kill(pid, 0)
     return true

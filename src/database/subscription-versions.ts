@@ -10,7 +10,7 @@ import type { Schema } from './schema.ts'
 import { type PhaseChange, writePhaseChanges } from './subscription-phases.ts'
 import { heldOf, subscriptionRows } from './subscription-rows.ts'
 
-export type VersionSpread =
+type VersionSpread =
   | {
       readonly kind: 'spread'
       /** Subscriptions that the version reaches. */

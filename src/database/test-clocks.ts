@@ -20,12 +20,7 @@ interface TestClockRow {
 export function createTestClocks(db: Kysely<Schema>): TestClocks {
   return {
     async get(tenant, id) {
-      const row = await db
-        .selectFrom('test_clocks')
-        .selectAll()
-        .where('tenant', '=', tenant)
-        .where('id', '=', id)
-        .executeTakeFirst()
+      const row = await clockRows(db, tenant, id).executeTakeFirst()
       return row === undefined ? null : testClockOf(row)
     },
     async list(tenant, { limit, after }) {
@@ -42,7 +37,7 @@ export function createTestClocks(db: Kysely<Schema>): TestClocks {
     create: (clock) =>
       db.transaction().execute(async (transaction) => {
         const version = await nextChangeVersion(transaction)
-        await transaction
+        const made = await transaction
           .insertInto('test_clocks')
           .values({
             tenant: clock.tenant,
@@ -51,18 +46,19 @@ export function createTestClocks(db: Kysely<Schema>): TestClocks {
             version,
             created_at: new Date(clock.createdAt),
           })
-          .execute()
+          .onConflict((conflict) => conflict.doNothing())
+          .returningAll()
+          .executeTakeFirst()
+        if (made === undefined) {
+          const there = await clockRows(transaction, clock.tenant, clock.id).executeTakeFirstOrThrow()
+          return { kind: 'exists', clock: testClockOf(there) }
+        }
         await publish(transaction, clock, version)
+        return { kind: 'created', clock }
       }),
     advance: (tenant, id, to) =>
       db.transaction().execute(async (transaction) => {
-        const row = await transaction
-          .selectFrom('test_clocks')
-          .selectAll()
-          .where('tenant', '=', tenant)
-          .where('id', '=', id)
-          .forUpdate()
-          .executeTakeFirst()
+        const row = await clockRows(transaction, tenant, id).forUpdate().executeTakeFirst()
         if (row === undefined) return { kind: 'unknown' }
         const before = testClockOf(row)
         if (to < before.now) return { kind: 'backwards', clock: before }
@@ -97,6 +93,10 @@ export function createCustomerTime(db: Connection, clock: Clock): CustomerTime {
       return row === undefined ? clock.now() : instantOf(row.now.getTime())
     },
   }
+}
+
+function clockRows(db: Connection, tenant: TenantId, id: TestClockId) {
+  return db.selectFrom('test_clocks').selectAll().where('tenant', '=', tenant).where('id', '=', id)
 }
 
 function testClockOf(row: TestClockRow): TestClock {

@@ -15,7 +15,7 @@ interface CommandName {
 type RunningCommand = CommandName & { readonly attempt: number }
 
 /** Which commands ran under which keys. Of all requests under one key, one at a time is told to run. */
-export interface IdempotencyStore {
+interface IdempotencyStore {
   claim(
     name: CommandName,
     fingerprint: string,
@@ -47,7 +47,7 @@ const routeCharsMax = 300
 /** What a client needs of an answer beside its body. */
 const KEPT_HEADERS = ['content-type', 'location', 'cache-control', 'etag'] as const
 /** Questions that are asked with POST: an old answer would be a wrong one. */
-const QUESTIONS: ReadonlySet<string> = new Set([
+export const QUESTIONS: ReadonlySet<string> = new Set([
   '/v1/keys/verify',
   '/v1/invoices/preview',
   '/v1/meters/test',

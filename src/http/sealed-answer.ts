@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
 /** An answer as it is kept to be given again. */
-export interface KeptAnswer {
+interface KeptAnswer {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }

@@ -70,19 +70,16 @@ export function createTestClockRoutes(deps: TestClockRoutesDeps): Api {
       const given = readNewClock(c.get('json') ?? {})
       const id = given.id ?? (repeatableId(c, 'clk', newId) as TestClockId)
       const location = `/v1/test-clocks/${id}`
-      const before = await testClocks.get(tenant, id)
-      if (before !== null && given.id !== null) {
+      const createdAt = clock.now()
+      const outcome = await testClocks.create({ tenant, id, now: given.now ?? createdAt, createdAt })
+      // With an id of ours it is a repeat of a request that made it and died before it could answer.
+      if (outcome.kind === 'exists' && given.id !== null) {
         throw refusal(409, 'testClockExists', 'There is such a test clock', [
           { pointer: '/id', detail: `names a test clock that exists; ${location}/advance advances it` },
         ])
       }
-      // A request that made it, died before it answered and is repeated finds it.
-      if (before !== null) return c.json(testClockView(before), 201, { location })
-      const createdAt = clock.now()
-      const made: TestClock = { tenant, id, now: given.now ?? createdAt, createdAt }
-      await testClocks.create(made)
       await settle()
-      return c.json(testClockView(made), 201, { location })
+      return c.json(testClockView(outcome.clock), 201, { location })
     },
   )
 

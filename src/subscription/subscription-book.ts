@@ -4,7 +4,7 @@ import type { CustomerKey, PlanKey, SubscriptionId, TenantId, TestClockId } from
 import type { Page, PageRequest } from '../id/page.ts'
 import type { Instant } from '../time/instant.ts'
 import type { Subscription } from './subscription.ts'
-import type { Change, SubscriptionNotice } from './transitions.ts'
+import type { SubscriptionNotice } from './transitions.ts'
 
 /** A subscription and the present of its customer, where that is a test clock's. */
 export interface HeldSubscription {
@@ -57,7 +57,7 @@ export type ChangePlanOutcome =
   /** Another billing interval would need another anchor: cancel and subscribe anew. */
   | { readonly kind: 'intervalDiffers'; readonly from: string; readonly to: string }
 
-export interface SubscriptionFilter {
+interface SubscriptionFilter {
   readonly customer?: CustomerKey
   readonly plan?: PlanKey
 }
@@ -73,9 +73,10 @@ export interface SubscriptionBook {
   get(tenant: TenantId, id: SubscriptionId): Promise<HeldSubscription | null>
   /** All that the customer ever had, by start. */
   ofCustomer(tenant: TenantId, customer: CustomerKey): Promise<readonly Subscription[]>
-  /** By id, which is by age. */
+  /** By id, which is by age. A plan's are those that are, were or will be on it. */
   list(tenant: TenantId, page: PageRequest, filter: SubscriptionFilter): Promise<Page<HeldSubscription>>
   history(tenant: TenantId, id: SubscriptionId): Promise<readonly SubscriptionNotice[]>
+  /** An id that is taken is a repeat: it is answered as it stands. */
   create(subscription: NewSubscription, systemNow: Instant): Promise<CreateSubscriptionOutcome>
   command(
     tenant: TenantId,
@@ -95,6 +96,3 @@ export interface SubscriptionBook {
     scope?: { readonly tenant: TenantId; readonly testClock: TestClockId },
   ): Promise<number>
 }
-
-/** A decision about a subscription as it stands, taken while it is locked. */
-export type Decide = (subscription: Subscription, now: Instant) => Change

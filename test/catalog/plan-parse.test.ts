@@ -89,7 +89,7 @@ describe('each fault of a plan stands at its pointer', () => {
     [withPrice({ price: undefined }), '/prices/0/price'],
     [withPrice({ minimum: '5', maximum: '4' }), '/prices/0/minimum'],
     [withPrice({ minimum: '-5' }), '/prices/0/minimum'],
-    [withPrice({ maximum: 5 }), '/prices/0/maximum'],
+    [withPrice({ maximum: 5.5 }), '/prices/0/maximum'],
     [priced('flat'), '/prices/0/price'],
     [priced({}), '/prices/0/price/model'],
     [priced({ model: 'magic' }), '/prices/0/price/model'],

@@ -67,7 +67,7 @@ describe('the overrides of a subscription', () => {
     [{ fee: { price: { model: 'unit', unitAmount: '1' } } }, ['/overrides/fee/price']],
     [{ fee: { maximum: '4' } }, ['/overrides/fee/minimum']],
     [
-      { use: { price: { model: 'unit', unitAmount: '-1' } }, fee: { minimum: 1 } },
+      { use: { price: { model: 'unit', unitAmount: '-1' } }, fee: { minimum: 1.5 } },
       ['/overrides/fee/minimum', '/overrides/use/price/unitAmount'],
     ],
   ])('%j is faulty at %j', (overrides, pointers) => {

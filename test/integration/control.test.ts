@@ -283,6 +283,17 @@ describe('test clocks', () => {
     ])
   })
 
+  it('one id is one clock, also at the same moment', async () => {
+    const id = 'clk_same' as TestClockId
+    const make = (now: Instant) =>
+      control.clocks.create({ tenant: control.tenant, id, now, createdAt: at('2024-01-01') })
+    const outcomes = await Promise.all([1, 2, 3, 4].map((day) => make(at(`2024-01-0${String(day)}`))))
+    expect(outcomes.filter((outcome) => outcome.kind === 'created')).toHaveLength(1)
+    const there = await control.clocks.get(control.tenant, id)
+    expect(outcomes.map((outcome) => outcome.clock)).toEqual([there, there, there, there])
+    expect(await published()).toHaveLength(1)
+  })
+
   it('tell the present of their customers; others live by the system', async () => {
     const id = await control.clock('clk_1', '2020-01-01')
     await control.putCustomer('past', { testClock: id })

@@ -130,7 +130,10 @@ export function openControlApi(metrics?: HttpObserver): ControlApi {
         },
         list: async (tenant, page) => pageIn(testClocks.values(), tenant, page, (one) => one.id),
         create: async (made) => {
+          const there = testClocks.get(made.id)
+          if (there !== undefined) return { kind: 'exists', clock: there }
           testClocks.set(made.id, made)
+          return { kind: 'created', clock: made }
         },
       },
       advance: async (tenant, id, to) => {
