@@ -7,6 +7,8 @@ import { findTopic, topicSettings } from './topics.ts'
 import { type Check, judgeTopic } from './topic-settings.ts'
 
 const RESOURCE_BROKER = 4
+/** A person waits for the answer. */
+const DOCTOR_MS_MAX = 3000
 const OFFSETS_RETENTION_MINUTES_MIN = 7 * 24 * 60
 
 export interface InspectOptions {
@@ -21,7 +23,7 @@ export interface InspectOptions {
 
 /** What `doctor` shows of Kafka. A cluster that cannot be reached is a check that failed, not an error. */
 export async function inspectBroker(options: InspectOptions): Promise<readonly Check[]> {
-  const cluster = new Cluster({ ...options, settings: KAFKA_LOG_SETTINGS })
+  const cluster = new Cluster({ ...options, settings: { ...KAFKA_LOG_SETTINGS, askMsMax: DOCTOR_MS_MAX } })
   try {
     const checks = [...(await inspectCluster(cluster, options.replicationFactor))]
     for (const name of options.topics) checks.push(...(await inspectTopic(cluster, name)))

@@ -1,5 +1,5 @@
 // What we use of kafkajs 2.2.4 below its public face, which has no types: a connection and the encoding of requests.
-// The version is pinned and frozen; test/log/kafka-protocol.test.ts fails when one of these moves.
+// The version is pinned and frozen; test/log/wire-protocol.test.ts fails when one of these moves.
 
 declare module 'kafkajs/src/network/connection.js' {
   import type { Socket } from 'node:net'
