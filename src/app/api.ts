@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
 import { type Api, type ApiEnv, createApi } from '../http/api.ts'
+import { createOpenApiRoutes } from '../http/openapi.ts'
 import { createHttpMetrics } from '../telemetry/http.ts'
 import { startApiServer } from './api-server.ts'
 import type { Shell } from './shell.ts'
@@ -26,7 +27,9 @@ export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Pro
   })
   for (const one of routes.events ?? []) api.route('/', one)
   for (const middleware of routes.before ?? []) api.use('*', middleware)
-  for (const one of routes.control ?? []) api.route('/', one)
+  const control = routes.control ?? []
+  for (const one of control) api.route('/', one)
+  api.route('/', createOpenApiRoutes(shell.version, [...(routes.events ?? []), ...control]))
   const server = await startApiServer({
     host: config.host,
     port: config.port,

@@ -1,10 +1,5 @@
 import { ensureDefaultTenant } from '../database/tenants.ts'
-import type { Directory } from '../ingest/directory.ts'
-import { createIngest } from '../ingest/ingest.ts'
-import { createIngestMetrics } from '../telemetry/ingest.ts'
-import { noLogMetrics } from '../usage/log-metrics.ts'
-import { createEventRoutes } from '../http/events.ts'
-import type { Api, Authenticator } from '../http/api.ts'
+import { createLogMetrics } from '../telemetry/log.ts'
 import { serveApi } from './api.ts'
 import { startControlPlane } from './control-plane.ts'
 import { startDirectory } from './directory.ts'
@@ -13,6 +8,7 @@ import { startUsageSide } from './event-path.ts'
 import { startKeyTable } from './gate.ts'
 import { createHolderTime } from './holders.ts'
 import type { Shell } from './shell.ts'
+import { createStage1 } from './stage1.ts'
 
 export interface StartedRole {
   readonly apiUrl: string
@@ -39,7 +35,7 @@ export async function startIngestRole(shell: Shell): Promise<StartedRole> {
     holders: createHolderTime(shell.clock, directory),
   })
   const ingest = createStage1(shell, engines, directory, table)
-  const apiUrl = await serveApi(shell, { events: [ingest.routes] })
+  const apiUrl = await serveApi(shell, { events: ingest.routes })
   shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: null }
 }
@@ -63,7 +59,7 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
   const plane = await startControlPlane({ shell, engines, held, role, tenant })
   const ingest = role.ingests ? createStage1(shell, engines, held.directory, plane.authenticator) : null
   const apiUrl = await serveApi(shell, {
-    events: ingest === null ? [] : [ingest.routes],
+    events: ingest?.routes ?? [],
     before: plane.before,
     control: plane.routes,
   })
@@ -75,7 +71,7 @@ async function open<Name extends keyof Engines>(
   shell: Shell,
   names: readonly Name[],
 ): Promise<Pick<Engines, Name>> {
-  const engines = await openEngines({ ...shell, logMetrics: noLogMetrics }, names)
+  const engines = await openEngines({ ...shell, logMetrics: createLogMetrics(shell.registry) }, names)
   if ('database' in engines) {
     const { database } = engines as Pick<Engines, 'database'>
     shell.watch('PostgreSQL', () => database.ping())
@@ -85,28 +81,4 @@ async function open<Name extends keyof Engines>(
     shell.watch('ClickHouse', () => store.query('SELECT 1 AS one'))
   }
   return engines
-}
-
-interface Stage1 {
-  readonly routes: Api
-  /** Before the socket closes: what was taken is answered, what comes is sent elsewhere. */
-  readonly drain: () => Promise<void>
-}
-
-function createStage1(
-  { config, clock, registry, onFault }: Shell,
-  { log }: Pick<Engines, 'log'>,
-  directory: Directory,
-  authenticator: Authenticator,
-): Stage1 {
-  const ingest = createIngest({
-    log,
-    directory,
-    clock,
-    metrics: createIngestMetrics(registry),
-    config: config.ingest,
-    onFault: (reason) => onFault('appending events', reason),
-  })
-  const routes = createEventRoutes({ authenticator, ingest, bodyBytesMax: config.ingest.requestBytesMax })
-  return { routes, drain: ingest.drain }
 }

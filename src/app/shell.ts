@@ -15,6 +15,8 @@ import { listenFailure } from './start-failure.ts'
 /** What every role stands in: its settings, its clock, where it logs and is watched, and how it ends. */
 export interface Shell {
   readonly config: Config
+  /** Of this program. */
+  readonly version: string
   readonly dataDirectory: string
   readonly clock: Clock
   readonly logger: Logger
@@ -71,6 +73,7 @@ export async function openShell(config: Config, onProgress: (text: string) => vo
   closing.add('metrics', () => health.stop())
   return {
     config,
+    version: manifest.version,
     dataDirectory,
     clock: { now: () => instantOf(Date.now()) },
     logger,
