@@ -52,7 +52,7 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       }
     }
 
-    it('appends in order, with dense offsets from 0 in each partition, outcomes at the index of their record', async () => {
+    it('L1: appends in order, with dense offsets from 0 in each partition, outcomes at the index of their record', async () => {
       const events = await topic(3)
       const outcomes = await log.append(events, [
         { partition: 2, value: bytes('a') },
@@ -126,6 +126,8 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
         code: 'outOfRange',
         retryable: false,
       })
+      await expect(log.read(events, 0, -1, 1000)).rejects.toMatchObject({ code: 'outOfRange' })
+      await expect(log.read(events, 0, 0.5, 1000)).rejects.toMatchObject({ code: 'outOfRange' })
     })
 
     it('knows its topics: the same partitions again is fine, others are refused, an unknown name is said', async () => {
@@ -182,7 +184,7 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       }
     })
 
-    it('delivers what is there and then what comes, in order, without a hole', async () => {
+    it('L5: delivers what is there and then what comes, in order, without a hole', async () => {
       const events = await topic(2)
       await append(events, 0, 'a', 'b')
       const collector = new Collector()
@@ -238,6 +240,63 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       expect(collector.failures).toEqual([])
     })
 
+    it('asks for the position again when it could not be told', async () => {
+      const events = await topic(1)
+      await append(events, 0, 'a', 'b')
+      const collector = new Collector()
+      let asked = 0
+      const consumer = await log.consume({
+        ...fromStart(events, 'asks again', collector),
+        resumeAt: async () => {
+          if (++asked <= 2) throw new Error('the journal is away')
+          return 1
+        },
+      })
+      await collector.until(() => collector.count === 1)
+      await consumer.stop()
+      expect(collector.texts(0)).toEqual(['b'])
+      expect(asked).toBe(3)
+    })
+
+    it('L5: delivers a backlog in batches of bounded size, one at a time for each partition', async () => {
+      const events = await topic(2)
+      const value = new Uint8Array(100_000).fill(1)
+      for (let round = 0; round < 12; round++) {
+        const outcomes = await log.append(
+          events,
+          Array.from({ length: 20 }, (_, i) => ({ partition: i % 2, value })),
+        )
+        expect(outcomes.every(({ kind }) => kind === 'appended')).toBe(true)
+      }
+      const collector = new Collector()
+      const running = new Map<number, number>()
+      let largest = 0
+      let batches = 0
+      const consumer = await log.consume({
+        ...fromStart(events, 'backlog', collector),
+        onBatch: async (batch) => {
+          const { partition, records } = batch
+          running.set(partition, (running.get(partition) ?? 0) + 1)
+          expect(running.get(partition)).toBe(1)
+          largest = Math.max(largest, records.length)
+          batches++
+          await new Promise((resolve) => setImmediate(resolve))
+          running.set(partition, 0)
+          await collector.take(batch)
+        },
+      })
+      await collector.until(() => collector.count === 240)
+      await consumer.stop()
+      // 4 MiB hold 42 of these records, and one more may begin below the bound.
+      expect(largest).toBeLessThanOrEqual(43)
+      expect(batches).toBeGreaterThanOrEqual(6)
+      for (const partition of [0, 1]) {
+        expect(collector.records.get(partition)?.map(({ offset }) => offset)).toEqual(
+          Array.from({ length: 120 }, (_, i) => i),
+        )
+      }
+    })
+
     it('goes on with other partitions while the handler of one fails', async () => {
       const events = await topic(2)
       await append(events, 0, 'stuck')
@@ -260,7 +319,7 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       expect(collector.texts(1)).toEqual(['a', 'b'])
     })
 
-    it('stops a consumer whose position lies beyond the log, instead of letting it skip', async () => {
+    it('L5: stops a consumer whose position lies beyond the log, instead of letting it skip', async () => {
       const events = await topic(1)
       await append(events, 0, 'a')
       const collector = new Collector()
@@ -333,7 +392,7 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       expect([one.texts(0), two.texts(0)]).toEqual([['a'], ['a']])
     })
 
-    it('remembers committed positions of assigned partitions, and of no others', async () => {
+    it('L7: remembers committed positions of assigned partitions, and of no others', async () => {
       const events = await topic(2)
       await append(events, 1, 'a', 'b')
       expect(await log.committed(events, 'commits')).toEqual([])
@@ -378,7 +437,7 @@ export function describeEventLog(name: string, make: () => Promise<EventLogUnder
       await consumer.stop()
     })
 
-    it('keeps everything over a restart', async () => {
+    it('L2: keeps everything over a restart', async () => {
       const events = await topic(2)
       await append(events, 0, 'a', 'b')
       await append(events, 1, 'c')
