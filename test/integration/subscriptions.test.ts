@@ -1,5 +1,8 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
+import { commandSubscription } from '../../src/database/subscription-commands.ts'
+import { lockSubscription } from '../../src/database/subscription-locks.ts'
 import type { SubscriptionCommand } from '../../src/subscription/subscription-book.ts'
 import { scheduleOf } from '../../src/subscription/subscription.ts'
 import { periodOfIndex } from '../../src/time/billing-period.ts'
@@ -16,6 +19,7 @@ import {
   subscriptionNow,
 } from '../support/control.ts'
 import { openTestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 
 let database: Database
 let control: Control
@@ -44,6 +48,12 @@ const dueAt = async (id = 'sub_0001') => {
     .where('id', '=', id)
     .executeTakeFirstOrThrow()
   return row.due_at?.toISOString().slice(0, 10) ?? null
+}
+const waitingForLocks = async () => {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db)
+  return rows[0]?.count ?? 0
 }
 const phases = async (id = 'sub_0001') =>
   (await now(id)).phases.map(
@@ -390,16 +400,18 @@ describe('test clocks', () => {
     const testClock = await control.clock('clk_1', '2024-01-10')
     await control.putCustomer('timed', { testClock })
     await control.subscribe({ customer: customerKey('timed') }, '2024-01-10')
-    const [, advanced] = await Promise.all([
-      order({ kind: 'cancel', at: at('2024-01-15'), reason: null }, '2024-01-10'),
-      control.clocks.advance(control.tenant, testClock, at('2024-01-20')),
-    ])
-    expect(advanced.kind).toBe('advanced')
-    await control.book.runDue(at('2024-01-10'), { tenant: control.tenant, testClock })
-    // Either the command came first and was due, or the clock came first and the command was refused as past.
-    const subscription = await now()
-    expect(subscription.cancelAt).toBeNull()
-    expect(['canceled', 'active']).toContain(subscription.state)
+    const command = { kind: 'cancel', at: at('2024-01-15'), reason: null } as const
+    const id = subscriptionId('sub_0001')
+    const { commanded, advance } = await database.db.transaction().execute(async (transaction) => {
+      await lockSubscription(transaction, control.tenant, id, at('2024-01-10'))
+      const begun = control.clocks.advance(control.tenant, testClock, at('2024-01-20'))
+      await eventually(waitingForLocks, (count) => count === 1)
+      const { kind } = await commandSubscription(transaction, control.tenant, id, command, at('2024-01-10'))
+      return { commanded: kind, advance: { begun } }
+    })
+    expect([commanded, (await advance.begun).kind]).toEqual(['changed', 'advanced'])
+    expect(await control.book.runDue(at('2024-01-10'), { tenant: control.tenant, testClock })).toBe(1)
+    expect(await now()).toMatchObject({ state: 'canceled', endedAt: at('2024-01-15') })
   })
 
   it('a run goes on over many due subscriptions, and over one at fault', async () => {
