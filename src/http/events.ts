@@ -5,6 +5,7 @@ import type { Ingest } from '../ingest/ingest.ts'
 import { type Api, type ApiEnv, authenticateRequest, type Authenticator, createRouter } from './api.ts'
 import { BodyBudget, type BodyBounds, declaredBytes, readBoundedBody } from './bounded-body.ts'
 import { answerJson } from './direct-answer.ts'
+import { EVENT_ROUTES } from './event-descriptions.ts'
 import { ProblemError } from './problem.ts'
 
 export interface EventRoutesDeps {
@@ -27,6 +28,7 @@ const BODIES_BYTES_MAX = 67_108_864
 export function createEventRoutes(deps: EventRoutesDeps): Api {
   const { authenticator, ingest } = deps
   const api = createRouter()
+  for (const route of EVENT_ROUTES) api.openAPIRegistry.registerPath(route)
   const bounds: BodyBounds = {
     bytesMax: deps.bodyBytesMax,
     budget: new BodyBudget(deps.bodiesBytesMax ?? BODIES_BYTES_MAX),
