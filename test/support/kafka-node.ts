@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+const JAVA = 'java'
 const READY = 'Kafka Server started'
 const START_MS_MAX = 60_000
 /** What is kept of the broker's own log, to be shown when it does not start. */
@@ -46,7 +47,7 @@ export class KafkaNode {
     const node = new KafkaNode(options)
     writeFileSync(node.#properties, properties(options))
     const { classPath, clusterId } = options
-    await run('java', [
+    await run(JAVA, [
       '-cp',
       classPath,
       'kafka.tools.StorageTool',
@@ -66,7 +67,7 @@ export class KafkaNode {
   /** Starts the broker on its data; resolves when it serves clients. */
   async start(): Promise<void> {
     const child = spawn(
-      'java',
+      JAVA,
       [
         '-Xms128m',
         '-Xmx512m',
