@@ -21,7 +21,7 @@ const event = (id: string, data: unknown, parts: object = {}) => ({
 })
 
 describe('/v1/meters', () => {
-  it('creates a meter, revises it when another thing is counted, and settles before it answers', async () => {
+  it('W1: creates a meter, revises it when another thing is counted, and settles before it answers', async () => {
     const control = openControlApi()
     const made = await control.call('PUT', '/v1/meters/output_tokens', TOKENS)
     expect(made.status).toBe(200)
@@ -42,7 +42,7 @@ describe('/v1/meters', () => {
     expect((await control.call('GET', '/v1/meters/output_tokens')).body).toEqual(revised.body)
   })
 
-  it('tells every fault of a body at once, with the nearest name of a misspelt member', async () => {
+  it('W5: tells every fault of a body at once, with the nearest name of a misspelt member', async () => {
     const { call } = openControlApi()
     const answer = await call('PUT', '/v1/meters/x', { name: '', eventTyp: 'a', aggregation: 'median' })
     expect(answer.status).toBe(400)
@@ -64,7 +64,7 @@ describe('/v1/meters', () => {
     }
   })
 
-  it('answers 404 for an unknown meter, and for one of another tenant', async () => {
+  it('W6: answers 404 for an unknown meter, and for one of another tenant', async () => {
     const { call } = openControlApi()
     await call('PUT', '/v1/meters/mine', TOKENS)
     for (const [path, key] of [

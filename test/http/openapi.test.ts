@@ -80,7 +80,7 @@ describe('GET /openapi.json', () => {
     }
   })
 
-  it('every refusal is a problem', () => {
+  it('W4: every refusal is a problem', () => {
     for (const { name, operation } of operations()) {
       expect(operation.responses['default'], name).toBeDefined()
       for (const [status, { content }] of Object.entries(operation.responses)) {
@@ -92,7 +92,7 @@ describe('GET /openapi.json', () => {
     }
   })
 
-  it('has every route that there is, and no other', () => {
+  it('W8: has every route that there is, and no other', () => {
     const routed = [...routes]
       .filter(([file]) => !DROP_IN.test(file))
       .flatMap(([, one]) => one.routes.filter(({ method }) => method !== 'ALL'))

@@ -59,7 +59,7 @@ describe('methods and paths', () => {
 })
 
 describe('keys', () => {
-  it('401 without a key or with an unknown one, 403 without the scope, before the body is looked at', async () => {
+  it('W2: 401 without a key or with an unknown one, 403 without the scope, before the body is looked at', async () => {
     const { call } = openControlApi()
     const put = (key: string) => call('PUT', '/v1/meters/x', undefined, { key, raw: '{' })
     const missing = await put('')
@@ -121,7 +121,7 @@ describe('bodies', () => {
     ['invalidText', '{"name":"a\\u0000b"}'],
     ['invalidText', '{"name":"\\ud800"}'],
     ['invalidText', '{"\\udfff":1}'],
-  ])('%s: 400 for %o', async (code, raw) => {
+  ])('W3: %s: 400 for %o', async (code, raw) => {
     const { call } = openControlApi()
     const answer = await call('PUT', '/v1/meters/x', undefined, { raw })
     expect([answer.status, answer.body['code']]).toEqual([400, code])
@@ -169,7 +169,7 @@ describe('queries', () => {
 })
 
 describe('measures and faults', () => {
-  it('tells method, pattern, status and time of every answer, and no path', async () => {
+  it('W9: tells method, pattern, status and time of every answer, and no path', async () => {
     const seen: { method: string; route: string; status: number; seconds: number }[] = []
     const { call } = openControlApi({ answered: (request) => void seen.push(request) })
     await call('PUT', '/v1/meters/x', METER)
@@ -189,7 +189,7 @@ describe('measures and faults', () => {
     for (const { seconds } of seen) expect(seconds).toBeGreaterThan(0)
   })
 
-  it('answers a fault of ours with 500 and no word of it, tells the shell, and measures it', async () => {
+  it('W4: answers a fault of ours with 500 and no word of it, tells the shell, and measures it', async () => {
     const faults: unknown[] = []
     const statuses: number[] = []
     const api = createApi({

@@ -259,22 +259,25 @@ describe('commands', () => {
     ['pause', undefined, 'canceled'],
     ['resume', undefined, 'canceled'],
     ['change', { plan: 'pro' }, 'canceled'],
-  ])('illegalTransition: %s %o of one that is %s is 409, and nothing is told', async (name, body, state) => {
-    const control = await subscribed()
-    if (state === 'paused') await step(control, 'pause')
-    if (state === 'canceled') await step(control, 'cancel')
-    const before = await control.call('GET', '/v1/subscriptions/sub_1/history')
-    control.settled = 0
-    const answer = await step(control, name, body)
-    expect([answer.status, answer.body['code'], answer.body['state']]).toEqual([
-      409,
-      'illegalTransition',
-      state,
-    ])
-    expect(answer.body['detail']).toContain(`sub_1 is ${state}, it cannot be`)
-    expect(control.settled).toBe(0)
-    expect((await control.call('GET', '/v1/subscriptions/sub_1/history')).body).toEqual(before.body)
-  })
+  ])(
+    'W7: illegalTransition: %s %o of one that is %s is 409, and nothing is told',
+    async (name, body, state) => {
+      const control = await subscribed()
+      if (state === 'paused') await step(control, 'pause')
+      if (state === 'canceled') await step(control, 'cancel')
+      const before = await control.call('GET', '/v1/subscriptions/sub_1/history')
+      control.settled = 0
+      const answer = await step(control, name, body)
+      expect([answer.status, answer.body['code'], answer.body['state']]).toEqual([
+        409,
+        'illegalTransition',
+        state,
+      ])
+      expect(answer.body['detail']).toContain(`sub_1 is ${state}, it cannot be`)
+      expect(control.settled).toBe(0)
+      expect((await control.call('GET', '/v1/subscriptions/sub_1/history')).body).toEqual(before.body)
+    },
+  )
 
   it.each([
     ['cancel', { at: '2026-03-10T12:00:00Z' }, 'notInFuture', '/at'],
