@@ -30,10 +30,19 @@ import { invoiceUsage, quotaUsage, startUsageSide } from './event-path.ts'
 import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
 import { createHolders } from './holders.ts'
 import { repeat } from './repeat.ts'
-import type { ControlRole } from './roles.ts'
 import { sellerOf } from './seller.ts'
 import { createSettle } from './settle.ts'
 import type { Shell } from './shell.ts'
+
+/** What a process does besides answering for the control plane. */
+export interface ControlRole {
+  readonly ingests: boolean
+  readonly aggregates: boolean
+  /** Follows observed usage and evaluates quotas. */
+  readonly provisions: boolean
+  /** Runs what the calendar brings: starts, resumptions, ends, invoices. */
+  readonly schedules: boolean
+}
 
 export interface ControlPlane {
   readonly authenticator: Authenticator
@@ -52,6 +61,7 @@ export interface ControlPlaneOptions {
 
 const OUTBOX_WATCH_MS = 500
 const SCHEDULE_PAUSE_MS = 1000
+const HOUSEKEEPING_PAUSE_MS = 3_600_000
 
 /** Everything that answers for the control plane, the gate and the invoices, wired to each other. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -189,9 +199,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       newTopUpId: () => newId('job', clock),
     }),
   ]
+  const repeats = createIdempotencyStore(engines.database.db)
+  const stopHousekeeping = repeat(
+    HOUSEKEEPING_PAUSE_MS,
+    () => repeats.removeExpired(clock.now()),
+    (error) => onFault('removing expired Idempotency-Keys', error),
+  )
+  closing.add('housekeeping', stopHousekeeping)
   const before = [
     idempotency({
-      store: createIdempotencyStore(engines.database.db),
+      store: repeats,
       clock,
       onFault: (error, requestId) => onFault(`keeping the answer of request ${requestId}`, error),
     }),

@@ -1,7 +1,7 @@
 import { ensureDefaultTenant } from '../database/tenants.ts'
 import { createLogMetrics } from '../telemetry/log.ts'
 import { serveApi } from './api.ts'
-import { startControlPlane } from './control-plane.ts'
+import { type ControlRole, startControlPlane } from './control-plane.ts'
 import { startDirectory } from './directory.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { startUsageSide } from './event-path.ts'
@@ -13,16 +13,6 @@ import { createStage1 } from './stage1.ts'
 export interface StartedRole {
   readonly apiUrl: string
   readonly adminKey: string | null
-}
-
-/** What a process does besides answering for the control plane. */
-export interface ControlRole {
-  readonly ingests: boolean
-  readonly aggregates: boolean
-  /** Follows observed usage and evaluates quotas. */
-  readonly provisions: boolean
-  /** Runs what the calendar brings: starts, resumptions, ends, invoices. */
-  readonly schedules: boolean
 }
 
 /** Accepts events and nothing else: it needs neither ClickHouse nor, once started, PostgreSQL. */
