@@ -8,7 +8,7 @@ import type { meterTestAnswerShape } from './meter-shapes.ts'
 import type { Fault } from './problem.ts'
 import { readSampleEvents, type SampleEvent } from './sample-events.ts'
 
-export type MeterTestOutcome =
+type MeterTestOutcome =
   | { readonly kind: 'tested'; readonly answer: z.infer<typeof meterTestAnswerShape> }
   | { readonly kind: 'faulty'; readonly faults: readonly Fault[] }
 

@@ -5,7 +5,7 @@ type Router = Hono['router']
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
-export interface Unrouted {
+interface Unrouted {
   readonly method: string
   readonly path: string
   readonly requestId: string

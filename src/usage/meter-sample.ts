@@ -25,7 +25,7 @@ export const SAMPLE_STANDINGS = [
   /** POST /v1/events would not take it. */
   'rejected',
 ] as const
-export type SampleStanding = (typeof SAMPLE_STANDINGS)[number]
+type SampleStanding = (typeof SAMPLE_STANDINGS)[number]
 
 /** What a meter makes of one event. */
 export interface JudgedSample {
@@ -75,7 +75,7 @@ export function judgeSample(
 }
 
 /** A usable value of one event, as text. */
-export interface TimedValue {
+interface TimedValue {
   readonly text: string
   readonly time: Instant
 }

@@ -20,7 +20,7 @@ export interface Answer {
   readonly headers: Headers
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly key?: string
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as it is, in place of the body. */

@@ -28,7 +28,7 @@ import { pageIn } from './memory-catalog.ts'
 
 type Refusal = Exclude<ChangePlanOutcome, { readonly held: unknown } | { readonly kind: 'unknown' }>
 
-export interface MemorySubscriptionsDeps {
+interface MemorySubscriptionsDeps {
   readonly customerOf: (tenant: TenantId, key: CustomerKey) => Promise<Customer | null>
   readonly plans: PlanCatalog
   /** Null: the customer lives by the system's clock. */
