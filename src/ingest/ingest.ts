@@ -122,6 +122,7 @@ export function createIngest(deps: IngestDeps): Ingest {
 
   function shed(bytes: number): IngestAnswer | null {
     if (isDraining) return unavailable('draining')
+    if (bytes > requestBytesMax) return refuse(bodyTooLarge(requestBytesMax))
     return bytesPending + bytes > queueBytesMax ? unavailable('overloaded') : null
   }
 
@@ -131,10 +132,9 @@ export function createIngest(deps: IngestDeps): Ingest {
     encoding: string | undefined,
     handle: (body: Uint8Array) => Promise<IngestAnswer>,
   ): Promise<IngestAnswer> {
-    if (body.length > requestBytesMax) return refuse(bodyTooLarge(requestBytesMax))
     const isPacked = encoding !== undefined && encoding !== 'identity'
     // Packed bodies are counted at the size they may unfold to, before they do.
-    const bytes = isPacked ? requestBytesMax : body.length
+    const bytes = isPacked ? Math.max(body.length, Math.min(requestBytesMax, queueBytesMax)) : body.length
     const turnedAway = shed(bytes)
     if (turnedAway !== null) return turnedAway
     bytesPending += bytes
