@@ -140,3 +140,38 @@ describe('POST /v1/events', () => {
     expect((await post([], {}, '?atomic=yes')).status).toBe(400)
   })
 })
+
+describe('POST /v1/events/void and /v1/events/amend', () => {
+  const correction = { source: '/gateway', id: 'evt-1', reason: 'sent twice' }
+
+  it('answer 202 with counts', async () => {
+    const { ingest, log } = aStage()
+    const { post } = anApi(ingest)
+    const voided = await post({ events: [correction, { ...correction, id: '' }] }, {}, '', '/v1/events/void')
+    expect(voided.status).toBe(202)
+    expect(await voided.json()).toMatchObject({
+      accepted: 1,
+      duplicates: 0,
+      rejected: [{ index: 1, id: null, code: 'invalidTarget' }],
+    })
+    const event = aCloudEvent({ id: 'evt-2' })
+    const amended = await post({ events: [{ ...correction, event }] }, {}, '', '/v1/events/amend')
+    expect(await amended.json()).toEqual({ accepted: 1, duplicates: 0, rejected: [] })
+    expect(
+      log
+        .events()
+        .map(({ type }) => type)
+        .sort(),
+    ).toEqual(['__void', 'llm.request'])
+  })
+
+  it('refuse what names no events, and keys without the scope', async () => {
+    const { ingest } = aStage()
+    const { post } = anApi(ingest)
+    const response = await post({}, {}, '', '/v1/events/void')
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'malformedCorrections' })
+    const reader = { authorization: 'Bearer reader' }
+    expect((await post({ events: [] }, reader, '', '/v1/events/amend')).status).toBe(403)
+  })
+})

@@ -27,6 +27,23 @@ const event: fc.Arbitrary<DecodedEvent> = fc.record({
   }),
 })
 
+/** The same event, its texts handed over as bytes. */
+function encodeBytes(encoder: PackEncoder, one: DecodedEvent): void {
+  const write = (text: string): void => {
+    const bytes = Buffer.from(`"${text}"`)
+    encoder.textBytes(bytes, 1, bytes.length - 1)
+  }
+  encoder.begin()
+  for (const text of [one.tenant, one.source, one.id, one.type, one.subject]) write(text)
+  encoder.time(one.time as Instant)
+  for (const [path, value] of Object.entries(one.properties)) {
+    write(path)
+    write(value)
+    encoder.countProperty()
+  }
+  encoder.endEvent()
+}
+
 function encode(encoder: PackEncoder, one: DecodedEvent): void {
   encoder.beginEvent(one.tenant, one.source, one.id)
   encoder.describeEvent(one.type, one.subject, one.time as Instant)
@@ -49,7 +66,10 @@ describe('PackEncoder', () => {
         fc.integer({ min: 0, max: 2 ** 45 }),
         (events, ingestedAt) => {
           encoder.reset()
-          for (const one of events) encode(encoder, one)
+          for (const [i, one] of events.entries()) {
+            if (i % 2 === 0) encode(encoder, one)
+            else encodeBytes(encoder, one)
+          }
           expect(encoder.count).toBe(events.length)
           const { record } = encoder.seal(instantOf(ingestedAt))
           expect(Buffer.from(record).equals(expected(ingestedAt, events))).toBe(true)

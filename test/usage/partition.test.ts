@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { identityHash, partitionOf, partitionOfHash } from '../../src/usage/partition.ts'
+import { IdentityHasher, identityHash, partitionOf, partitionOfHash } from '../../src/usage/partition.ts'
 
 const require = createRequire(import.meta.url)
 const kafkaHash = require('kafkajs/src/producer/partitioners/default/murmur2') as (key: Buffer) => number
@@ -15,6 +15,32 @@ describe('partitionOf', () => {
         expect(identityHash(tenant, source, id)).toBe(kafkaHash(key))
       }),
       { numRuns: 2000 },
+    )
+  })
+
+  it('hashes the same from bytes, one identity after another', () => {
+    const hasher = new IdentityHasher()
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.integer({ min: 60, max: 3000 }).map((n) => 'é'.repeat(n)),
+    )
+    fc.assert(
+      fc.property(
+        fc.constantFrom('ten_1', 'ten_2', 'é'),
+        text,
+        text,
+        fc.boolean(),
+        (tenant, source, id, asText) => {
+          hasher.begin(tenant)
+          for (const part of [source, id]) {
+            const bytes = Buffer.from(`..${part}.`)
+            if (asText) hasher.addText(part)
+            else hasher.addBytes(bytes, 2, bytes.length - 1)
+          }
+          expect(hasher.hash()).toBe(identityHash(tenant, source, id))
+        },
+      ),
+      { numRuns: 1000 },
     )
   })
 
