@@ -17,19 +17,21 @@ ORDER BY (tp, kp, ko_from, ko_to)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
          min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
 
--- For every minute of event time: up to which record of which partition events of it have arrived. Written before
--- the journal row of those records. kp 65535 counts findings (conflicts and voids) instead of records.
+-- For every minute and every hour of event time: up to which record of which partition events of it have arrived.
+-- Written before the journal row of those records. kp 65534 and 65535 stand for what is found later: voided events
+-- and conflicting copies. What a bucket holds changes only when the sum of its marks grows.
 CREATE TABLE IF NOT EXISTS usage_marks
 (
     tenant LowCardinality(String),
     type   LowCardinality(String),
-    minute DateTime('UTC'),
+    span   UInt32,
+    bucket DateTime('UTC'),
     kp     UInt16,
     ko     UInt64
 )
 ENGINE = ReplacingMergeTree(ko)
-PARTITION BY toYYYYMM(minute)
-ORDER BY (tenant, type, minute, kp)
+PARTITION BY toYYYYMM(bucket)
+ORDER BY (tenant, type, span, bucket, kp)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
          min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
 
@@ -55,14 +57,15 @@ ORDER BY (tenant, source, id, tp, kp, ko, ki)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
          min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;
 
--- How far the log has been searched for such copies, by tenant.
+-- How far the log has been searched for such copies, and for voided events, by tenant.
 CREATE TABLE IF NOT EXISTS usage_sweeps
 (
     tenant LowCardinality(String),
+    kind   LowCardinality(String),
     kp     UInt16,
     ko     UInt64
 )
 ENGINE = ReplacingMergeTree(ko)
-ORDER BY (tenant, kp)
+ORDER BY (tenant, kind, kp)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
          min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480;

@@ -36,6 +36,13 @@ export function partColumns(aggregation: MergeableAggregation): string {
   }
 }
 
+/** The part that parts `p` merge into. */
+export function mergedPart(aggregation: MergeableAggregation): string {
+  const a = aggregation === 'count' ? NO_VALUE : merged(aggregation)
+  const at = aggregation === 'latest' ? ', maxIf(p.at, p.a IS NOT NULL) AS at' : ''
+  return `sum(p.events) AS events, sum(p.unusable) AS unusable, ${a} AS a${at}`
+}
+
 /** Columns of a merged group of parts `p`, as text. */
 export function mergeColumns(aggregation: Aggregation): string {
   return `toString(sum(p.events)) AS events, toString(sum(p.unusable)) AS unusable, toString(${merged(aggregation)}) AS a`

@@ -3,6 +3,7 @@ import type { EventLog } from '../usage/event-log.ts'
 import { EVENT_PARTITIONS, TOPIC_EPOCH } from '../usage/topics.ts'
 import type { AggregateMetrics, StageLogger, UsageStore } from './ports.ts'
 import { createUsageSink } from './sink.ts'
+import type { MinuteMark } from './touched.ts'
 import { type Aggregator, type AggregatorConfig, createAggregatorWorker } from './worker.ts'
 
 export interface AggregatorOptions {
@@ -12,6 +13,8 @@ export interface AggregatorOptions {
   readonly metrics: AggregateMetrics
   readonly logger: StageLogger
   readonly config: AggregatorConfig
+  /** Told which minutes a flush touched, once it counts; the roller wants to know. */
+  readonly onFlushed?: (marks: readonly MinuteMark[]) => void
 }
 
 /** Stage 2 on a usage store: makes what is on the log countable. */

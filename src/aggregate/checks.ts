@@ -1,6 +1,7 @@
 import { covers, type Cut } from '../usage/coordinate.ts'
 import type { PartitionJournal, RangeSum } from './journal.ts'
 import type { PartitionReplay } from './log-replay.ts'
+import type { AuditResult } from './rollup-audit.ts'
 
 /** One conservation check. `drift` is by how many records, events or minutes it fails; 0 when it holds. */
 export interface ReconcileCheck {
@@ -88,19 +89,13 @@ export function canonicalCheck(
   }
 }
 
-/** Minutes whose rollup is not what their events come to. */
-export function rollupCheck(audit: {
-  readonly meters: number
-  readonly minutes: number
-  readonly different: number
-  readonly fixed: number
-}): JudgedCheck {
-  const { meters, minutes, different, fixed } = audit
+/** Minutes and hours whose rollup is not what their events come to. */
+export function rollupCheck({ meters, buckets, different, fixed }: AuditResult): JudgedCheck {
   const left = different - fixed
   return {
     ...{ name: 'rollups equal events', stage: 'rollup', drift: left },
-    ...outcome('0 minutes differ', `${left} minutes differ`),
-    detail: `${minutes} clean minutes of ${meters} meters${fixed > 0 ? `, ${fixed} computed again` : ''}`,
+    ...outcome('0 differ', `${left} differ`),
+    detail: `${buckets} minutes and hours of ${meters} meters${fixed > 0 ? `, ${fixed} computed again` : ''}`,
   }
 }
 

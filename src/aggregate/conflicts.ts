@@ -1,7 +1,9 @@
 import type { TenantId } from '../id/ids.ts'
 import { type Cut, covers } from '../usage/coordinate.ts'
 import type { AggregateMetrics, UsageStore } from './ports.ts'
+import { markConflicts } from './finding-marks.ts'
 import { RowWriter } from './row-binary.ts'
+import { readSwept, writeSwept } from './sweeps.ts'
 import { beforeCut, offsetsOf, Params, timeCondition } from './usage-sql.ts'
 import { type Instant, instantOf } from '../time/instant.ts'
 
@@ -49,8 +51,11 @@ export function conflictsAmong(copies: readonly CopyRow[]): readonly Conflict[] 
  * the table does not unite them, and every reader leaves out what is found here.
  */
 export interface ConflictSweeper {
-  /** Resolves when every conflict of the tenant before the cut is known. The journal must have reached the cut. */
-  sweep(tenant: TenantId, cut: Cut): Promise<void>
+  /**
+   * Resolves when every conflict of the tenant before the cut is known, with how many this search has found. The
+   * journal must have reached the cut.
+   */
+  sweep(tenant: TenantId, cut: Cut): Promise<number>
 }
 
 export interface ConflictSweeperDeps {
@@ -61,19 +66,25 @@ export interface ConflictSweeperDeps {
 
 export function createConflictSweeper({ store, metrics, epoch }: ConflictSweeperDeps): ConflictSweeper {
   const swept = new Map<TenantId, Cut>()
-  const running = new Map<TenantId, Promise<void>>()
+  const running = new Map<TenantId, Promise<number>>()
 
-  const run = async (tenant: TenantId, cut: Cut): Promise<void> => {
-    const from = swept.get(tenant) ?? (await readSwept(store, tenant))
+  const run = async (tenant: TenantId, cut: Cut): Promise<number> => {
+    const from = swept.get(tenant) ?? (await readSwept(store, tenant, 'conflict'))
     swept.set(tenant, from)
-    if (covers(from, cut)) return
+    if (covers(from, cut)) return 0
     const found = await findConflicts(store, tenant, from, cut)
     if (found.length > 0) {
       await writeConflicts(store, tenant, epoch, found)
+      await markConflicts(
+        store,
+        tenant,
+        found.map(({ copy }) => copy),
+      )
       metrics.conflictsFound(found.length)
     }
-    await writeSwept(store, tenant, cut)
+    await writeSwept(store, tenant, 'conflict', cut)
     swept.set(tenant, cut)
+    return found.length
   }
 
   return {
@@ -82,43 +93,12 @@ export function createConflictSweeper({ store, metrics, epoch }: ConflictSweeper
         await Promise.allSettled([before])
       }
       const known = swept.get(tenant)
-      if (known !== undefined && covers(known, cut)) return
+      if (known !== undefined && covers(known, cut)) return 0
       const task = run(tenant, cut).finally(() => running.delete(tenant))
       running.set(tenant, task)
-      await task
+      return task
     },
   }
-}
-
-/** How far the tenant's events have been searched for conflicts. */
-export async function readSwept(store: UsageStore, tenant: TenantId): Promise<Cut> {
-  const rows = await store.query<{ kp: number; ko: string }>(
-    'SELECT kp, max(ko) AS ko FROM usage_sweeps WHERE tenant = {tenant:String} GROUP BY kp',
-    { tenant },
-    'background',
-  )
-  return rows.map((row) => ({ partition: row.kp, offset: Number(row.ko) }))
-}
-
-async function writeSwept(store: UsageStore, tenant: TenantId, cut: Cut): Promise<void> {
-  const rows = new RowWriter()
-  for (const { partition, offset } of cut) {
-    rows.reserve(64 + 3 * tenant.length)
-    rows.string(tenant)
-    rows.uint16(partition)
-    rows.int64(offset)
-    rows.endRow()
-  }
-  await store.insert({
-    table: 'usage_sweeps',
-    columns: [
-      ['tenant', 'LowCardinality(String)'],
-      ['kp', 'UInt16'],
-      ['ko', 'UInt64'],
-    ],
-    chunks: rows.chunks(),
-    rows: rows.rows,
-  })
 }
 
 /** Conflicts one of whose copies came between the two cuts. */

@@ -13,30 +13,18 @@ import {
   type StoredPartition,
   sweptCheck,
 } from './checks.ts'
-import { type ConflictSweeper, readSwept } from './conflicts.ts'
+import type { ConflictSweeper } from './conflicts.ts'
 import type { JournalReach } from './journal-follower.ts'
 import { type PartitionJournal, sumOf } from './journal.ts'
 import { type IdentitySlice, replayPartition, ROW_CHECKSUM_SQL, SLICE_SQL } from './log-replay.ts'
 import type { AggregateMetrics, UsageStore } from './ports.ts'
+import type { RollupAudit } from './rollup-audit.ts'
 import { readJournal } from './sink.ts'
+import { readSwept } from './sweeps.ts'
 
 export interface Reconciliation {
   readonly ok: boolean
   readonly checks: readonly ReconcileCheck[]
-}
-
-/** Compares rollups with the events behind them. */
-export interface RollupAudit {
-  /** @param fix compute again what differs */
-  audit(
-    tenant: TenantId,
-    fix: boolean,
-  ): Promise<{
-    readonly meters: number
-    readonly minutes: number
-    readonly different: number
-    readonly fixed: number
-  }>
 }
 
 export interface Reconciler {
@@ -99,7 +87,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const checks = [
         densityCheck(journal, cut),
         reachCheck(journal, cut),
-        sweptCheck(await readSwept(deps.store, tenant), cut),
+        sweptCheck(await readSwept(deps.store, tenant, 'conflict'), cut),
       ]
       return [
         ...checks.map(({ name, ok, expected, actual, detail }) => ({ name, ok, expected, actual, detail })),
@@ -129,7 +117,7 @@ async function everyCheck(
       ...(await partitionChecks(deps, tenant, partition, starts.get(partition.partition) ?? 0, turn)),
     )
   }
-  checks.push(sweptCheck(await readSwept(store, tenant), cut))
+  checks.push(sweptCheck(await readSwept(store, tenant, 'conflict'), cut))
   if (rollups !== null) checks.push(rollupCheck(await rollups.audit(tenant, fixRollups)))
   return checks
 }

@@ -1,6 +1,7 @@
 import { EVENT_COLUMNS } from './event-row.ts'
 import type { MonthRows } from './flush-buffer.ts'
 import { journalOf, type PartitionJournal, type RecordRange } from './journal.ts'
+import { bucketMarks, writeMarks } from './marks.ts'
 import type { UsageStore } from './ports.ts'
 import { RowWriter } from './row-binary.ts'
 import type { MinuteMark } from './touched.ts'
@@ -27,16 +28,6 @@ const JOURNAL_COLUMNS = [
   ['written_at', "DateTime64(3, 'UTC')"],
 ] as const
 
-const MARK_COLUMNS = [
-  ['tenant', 'LowCardinality(String)'],
-  ['type', 'LowCardinality(String)'],
-  ['minute', "DateTime('UTC')"],
-  ['kp', 'UInt16'],
-  ['ko', 'UInt64'],
-] as const
-
-const LONG_TEXT_BYTES = 4 * 65_536
-
 /** The sink over ClickHouse, for the log's topic epoch and its partitions. */
 export function createUsageSink(
   store: UsageStore,
@@ -51,26 +42,7 @@ export function createUsageSink(
         rows: writer.rows,
       }),
 
-    writeMarks: async (marks) => {
-      for (const [, ofMonth] of Map.groupBy(marks, ({ minute }) => monthOf(minute * 60_000))) {
-        const rows = new RowWriter()
-        for (const mark of ofMonth) {
-          rows.reserve(LONG_TEXT_BYTES)
-          rows.string(mark.tenant)
-          rows.string(mark.type)
-          rows.uint32(mark.minute * 60)
-          rows.uint16(mark.partition)
-          rows.int64(mark.end)
-          rows.endRow()
-        }
-        await store.insert({
-          table: 'usage_marks',
-          columns: MARK_COLUMNS,
-          chunks: rows.chunks(),
-          rows: rows.rows,
-        })
-      }
-    },
+    writeMarks: (marks) => writeMarks(store, bucketMarks(marks)),
 
     writeJournal: async (ranges, writtenAtMs) => {
       const rows = new RowWriter()
@@ -143,9 +115,4 @@ export async function readJournal(
       })),
     ),
   )
-}
-
-function monthOf(timeMs: number): number {
-  const at = new Date(timeMs)
-  return at.getUTCFullYear() * 100 + at.getUTCMonth() + 1
 }

@@ -1,6 +1,6 @@
 import { NO_VALUE } from './aggregates.ts'
-import type { UsageQuestion } from './usage-statement.ts'
-import { groupKeys, ownerSpans } from './usage-statement.ts'
+import type { UsageQuestion } from './usage-question.ts'
+import { groupKeys, ownerSpans } from './usage-question.ts'
 import { instantOf } from '../time/instant.ts'
 import {
   countsBefore,

@@ -13,6 +13,7 @@ import type {
 import type { ConflictSweeper } from './conflicts.ts'
 import type { JournalView, UsageStore } from './ports.ts'
 import { readEventsAtCut, readUsageAtCut } from './usage-at-cut.ts'
+import { planReading } from './rolled.ts'
 import { askUsage } from './usage-statement.ts'
 import { windowsOf } from './windows.ts'
 
@@ -76,18 +77,10 @@ async function queryUsage(
   const { byCustomer = false, owners = null } = request
   if (byCustomer && owners === null) throw new RangeError('usage by customer needs to know whose it is')
   const question = {
-    tenant,
-    meter,
-    interval,
-    windows,
-    subjects,
-    owners,
-    byCustomer,
-    bySubject,
-    groupBy,
-    filters,
+    ...{ tenant, meter, interval, windows, subjects, owners, byCustomer, bySubject, groupBy, filters },
+    cut: asOf,
   }
-  const rows = await askUsage(store, { ...question, cut: asOf }, null)
+  const rows = await askUsage(store, question, await planReading(store, question))
   const byStart = new Map(windows.map((window) => [window.start as number, window]))
   return {
     rows: rows.map(({ window, customer, subject, group, value, events, unusable }): UsageRow => ({

@@ -36,7 +36,7 @@ describe('the journal of a partition', () => {
             return sorted.map((to, i) => range(sorted[i - 1] ?? 0, to))
           })
           const shuffled = [...written, ...written.slice(0, 3)]
-            .map((item) => ({ item, key: random.next().value }))
+            .map((item) => ({ item, key: Number(random.next().value) }))
             .toSorted((a, b) => a.key - b.key)
             .map(({ item }) => item)
           const end = Math.max(...written.map(({ to }) => to))
