@@ -178,6 +178,8 @@ create table bill_schedules (
   -- Null with a fresh entry: nothing is left to bill.
   next_close timestamptz,
   is_stale boolean not null default true,
+  -- Closes that had nothing to bill; a change of the subscriptions lets them be looked at again.
+  passed timestamptz[] not null default '{}',
   -- Counts changes, so that an entry that became stale while it was computed stays so.
   revision bigint not null default 1,
   -- Why the bill run could not close, since when, and when it tries again.
@@ -195,7 +197,8 @@ create function reschedule_billing() returns trigger language plpgsql as $$
 begin
   insert into bill_schedules (tenant, customer) values (new.tenant, new.customer)
   on conflict (tenant, customer) do update
-    set is_stale = true, revision = bill_schedules.revision + 1, retry_at = null;
+    set is_stale = true, revision = bill_schedules.revision + 1, retry_at = null,
+        passed = case when tg_table_name = 'subscriptions' then '{}' else bill_schedules.passed end;
   return new;
 end $$;
 create trigger subscriptions_reschedule_billing after insert or update on subscriptions

@@ -31,7 +31,13 @@ export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore &
       db
         .transaction()
         .setIsolationLevel('repeatable read')
-        .execute((trx) => readLedger(trx, tenant, customer)),
+        .execute(async (trx) => ledgerIn(await readLedgers(trx, tenant, [customer]), customer)),
+
+    ledgers: (tenant, customers) =>
+      db
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .execute((trx) => readLedgers(trx, tenant, customers)),
 
     finalizeMany,
     async finalize(finalization) {
@@ -137,34 +143,75 @@ function inLockOrder(finalizations: readonly Finalization[]): readonly Finalizat
   return finalizations.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0))
 }
 
-async function readLedger(
+function ledgerIn(ledgers: ReadonlyMap<CustomerKey, CustomerLedger>, customer: CustomerKey): CustomerLedger {
+  const ledger = ledgers.get(customer)
+  if (ledger === undefined) throw new Error(`the ledger of ${customer} was not read`)
+  return ledger
+}
+
+async function readLedgers(
   trx: Transaction<Schema>,
   tenant: TenantId,
-  customer: CustomerKey,
-): Promise<CustomerLedger> {
-  const held = await trx
+  customers: readonly CustomerKey[],
+): Promise<ReadonlyMap<CustomerKey, CustomerLedger>> {
+  if (customers.length === 0) return new Map()
+  const versions = await trx
     .selectFrom('invoice_ledgers')
-    .select('version')
+    .select(['customer', 'version'])
     .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
-    .executeTakeFirst()
+    .where('customer', 'in', customers)
+    .execute()
   const rows = await trx
     .selectFrom('invoices')
-    .select(['id', 'number', 'state', 'period_end', 'issued_at', 'document', 'rebill'])
+    .select(['id', 'customer', 'number', 'state', 'period_end', 'issued_at', 'document', 'rebill'])
     .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
+    .where('customer', 'in', customers)
     .orderBy('sequence')
     .execute()
   const notes = await trx
     .selectFrom('credit_notes')
-    .select(['id', 'number', 'invoice', 'closes_at', 'document'])
+    .select(['id', 'customer', 'number', 'invoice', 'closes_at', 'document'])
     .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
+    .where('customer', 'in', customers)
     .orderBy('sequence')
     .execute()
+  const versionOf = new Map(versions.map(({ customer, version }) => [customer, version]))
+  const invoicesOf = Map.groupBy(rows, ({ customer }) => customer)
+  const notesOf = Map.groupBy(notes, ({ customer }) => customer)
+  return new Map(
+    customers.map((customer) => [
+      customer,
+      ledgerOf(versionOf.get(customer) ?? 0, invoicesOf.get(customer) ?? [], notesOf.get(customer) ?? []),
+    ]),
+  )
+}
+
+interface LedgerInvoiceRow {
+  readonly id: string
+  readonly number: string
+  readonly state: string
+  readonly period_end: Date
+  readonly issued_at: Date
+  readonly document: string
+  readonly rebill: boolean
+}
+
+interface LedgerNoteRow {
+  readonly id: string
+  readonly number: string
+  readonly invoice: string
+  readonly closes_at: Date | null
+  readonly document: string
+}
+
+function ledgerOf(
+  version: number,
+  rows: readonly LedgerInvoiceRow[],
+  notes: readonly LedgerNoteRow[],
+): CustomerLedger {
   const invoices = rows.map((row) => ({ row, document: invoiceDocumentOf(row.document) }))
   return {
-    version: held?.version ?? 0,
+    version,
     invoices: invoices.map(({ row, document }) => ({
       id: row.id as InvoiceId,
       number: row.number,

@@ -133,6 +133,7 @@ interface BillSchedulesTable {
   customer: string
   next_close: Date | null
   is_stale: Generated<boolean>
+  passed: Generated<readonly Date[]>
   revision: Generated<number>
   held_kind: string | null
   held_detail: string | null

@@ -81,6 +81,16 @@ export function nextClose(
   return null
 }
 
+/** The first close that is wanted; null when there is none. */
+export function firstClose(
+  subscription: BillableSubscription,
+  acceptBackMs: number,
+  isWanted: (close: Instant) => boolean,
+): Instant | null {
+  for (const close of closes(subscription, null, null, acceptBackMs)) if (isWanted(close)) return close
+  return null
+}
+
 /** @param from what ends before it may be left out */
 function* closes(
   subscription: BillableSubscription,

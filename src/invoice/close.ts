@@ -1,16 +1,15 @@
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
 import { decimal } from '../money/decimal.ts'
-import { instantOf, type Instant } from '../time/instant.ts'
+import { formatInstant, type Instant } from '../time/instant.ts'
 import type { Cut } from '../usage/coordinate.ts'
 import { basisText } from './basis-text.ts'
 import type { BillableCustomer, BillableSubscription } from './billable.ts'
-import { closesThrough } from './charge.ts'
+import { closesThrough, firstClose } from './charge.ts'
 import { sealCreditNote } from './credit-note.ts'
 import { dueAt, sealDocument, type Seller } from './document.ts'
-import { computeDraft, type DraftOutcome, type DraftSources } from './draft.ts'
+import { computeDraft, type DraftOutcome, type DraftRequest, type DraftSources } from './draft.ts'
 import type { InvoiceRefusal } from './outcomes.ts'
-import type { CustomerLedger, Finalization } from './ports.ts'
-import { formatInstant } from '../time/instant.ts'
+import type { CustomerLedger, Finalization, SealedInvoice } from './ports.ts'
 
 /** A customer with everything that a close of its periods depends on, as it is now. */
 export interface Account {
@@ -62,22 +61,38 @@ export type Preparation = { readonly kind: 'ready'; readonly finalization: Final
 /** Computes what a close will store. The account was read before the cut was taken. */
 export async function prepareClose(
   account: Account,
-  { tenant, customer, periodEnd }: CloseRequest,
+  request: CloseRequest,
   cut: Cut,
   now: Instant,
   terms: CloseTerms,
   sources: DraftSources,
 ): Promise<Preparation> {
-  const draft = await computeDraft(
-    { ...account, ...terms, closesAt: periodEnd, usageUntil: periodEnd, cut },
-    sources,
-  )
-  if (draft.kind !== 'draft') return refusalOf(draft)
-  const { document, basis, creditNotes } = draft
+  const draft = await computeDraft(draftRequest(account, request.periodEnd, cut, terms), sources)
+  return draft.kind === 'draft' ? finalizationOf(account, request, draft, now, terms) : refusalOf(draft)
+}
+
+export function draftRequest(account: Account, closesAt: Instant, cut: Cut, terms: CloseTerms): DraftRequest {
+  return { ...account, ...terms, closesAt, usageUntil: closesAt, cut }
+}
+
+/** What a draft is stored as. Pure. */
+export function finalizationOf(
+  account: Account,
+  { tenant, customer, periodEnd }: CloseRequest,
+  { document, basis, creditNotes }: Extract<DraftOutcome, { readonly kind: 'draft' }>,
+  issuedAt: Instant,
+  terms: CloseTerms,
+): Preparation {
   if (document.lines.length === 0 && creditNotes.length === 0) return { kind: 'nothingToInvoice', customer }
   const termsDays = account.customer.paymentTermsDays ?? terms.seller.paymentTermsDays
-  // The document bears the instant to the millisecond that it is stored with.
-  const issuedAt = instantOf(now)
+  const seal = (number: string, previousHash: string | null): SealedInvoice =>
+    sealDocument(document, {
+      number,
+      previousHash,
+      issuedAt: formatInstant(issuedAt),
+      dueAt: dueAt(issuedAt, termsDays, document.timezone),
+    })
+  const invoice = { total: decimal(document.total), basis: basisText(basis), seal }
   return {
     kind: 'ready',
     finalization: {
@@ -86,20 +101,7 @@ export async function prepareClose(
       periodEnd,
       issuedAt,
       basedOn: account.ledger.version,
-      invoice:
-        document.lines.length === 0
-          ? null
-          : {
-              total: decimal(document.total),
-              basis: basisText(basis),
-              seal: (number, previousHash) =>
-                sealDocument(document, {
-                  number,
-                  previousHash,
-                  issuedAt: formatInstant(issuedAt),
-                  dueAt: dueAt(issuedAt, termsDays, document.timezone),
-                }),
-            },
+      invoice: document.lines.length === 0 ? null : invoice,
       creditNotes: creditNotes.map((note) => ({
         invoice: note.document.correctsInvoice,
         closesAt: periodEnd,
@@ -108,6 +110,26 @@ export async function prepareClose(
       })),
     },
   }
+}
+
+/** The first close of the customer that is not done; null when none is left. `passed`: closes that had nothing to bill. */
+export function nextOpenClose(
+  { subscriptions, ledger }: Pick<Account, 'subscriptions' | 'ledger'>,
+  passed: readonly Instant[],
+  acceptBackMs: number,
+): Instant | null {
+  const done = new Set<Instant>(passed)
+  for (const { periodEnd, state, rebill } of ledger.invoices) {
+    // What was voided is closed anew by the run only where the void says so.
+    if (state === 'void' && rebill) done.delete(periodEnd)
+    else done.add(periodEnd)
+  }
+  for (const { closesAt } of ledger.creditNotes) if (closesAt !== null) done.add(closesAt)
+  return earliest(
+    subscriptions.flatMap(
+      (subscription) => firstClose(subscription, acceptBackMs, (close) => !done.has(close)) ?? [],
+    ),
+  )
 }
 
 export function refusalOf(draft: Exclude<DraftOutcome, { readonly kind: 'draft' }>): InvoiceRefusal {

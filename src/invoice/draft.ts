@@ -55,8 +55,32 @@ export type DraftOutcome =
   | { readonly kind: 'unratable'; readonly charge: Charge; readonly error: RatingError }
   | { readonly kind: 'taxPending'; readonly detail: string }
 
+export type DraftRefusal = Exclude<DraftOutcome, { readonly kind: 'draft' }>
+
 /** Computes the invoice of a close: chooses the charges, asks for their usage at the cut, rates, taxes and adds up. */
 export async function computeDraft(request: DraftRequest, sources: DraftSources): Promise<DraftOutcome> {
+  const planned = await planDraft(request, sources)
+  if (planned.kind !== 'planned') return planned
+  const { tenant } = request.customer
+  const metered = await meter(planned.basis, tenant, request.cut, sources.usage, sources.commitment)
+  return finishDraft(planned.basis, metered)
+}
+
+/** Rates what was metered. Pure. */
+export function finishDraft(
+  basis: DraftBasis,
+  metered: ReadonlyMap<string, MeteredQuantity>,
+): Extract<DraftOutcome, { readonly kind: 'draft' | 'unratable' }> {
+  const composed = compose(basis, metered)
+  if (composed.kind === 'unratable') return composed
+  return { kind: 'draft', document: composed.document, creditNotes: composed.creditNotes, basis }
+}
+
+/** Everything of a draft but its usage: what is charged, what is to be asked, and which taxes apply. */
+export async function planDraft(
+  request: DraftRequest,
+  sources: Pick<DraftSources, 'directory' | 'tax' | 'commitment'>,
+): Promise<{ readonly kind: 'planned'; readonly basis: DraftBasis } | DraftRefusal> {
   const { customer, subscriptions, ledger, closesAt } = request
   const stranger = subscriptions.find((subscription) =>
     subscription.phases.some((phase) => phase.plan.currency !== customer.currency),
@@ -95,10 +119,7 @@ export async function computeDraft(request: DraftRequest, sources: DraftSources)
     credited: creditable(charges, before, ledger),
     commits: sources.commitment !== null,
   }
-  const metered = await meter(basis, customer.tenant, request.cut, sources.usage, sources.commitment)
-  const composed = compose(basis, metered)
-  if (composed.kind === 'unratable') return composed
-  return { kind: 'draft', document: composed.document, creditNotes: composed.creditNotes, basis }
+  return { kind: 'planned', basis }
 }
 
 /** Asks the questions of a basis at a cut. Used for the draft and, later, for its proof. */

@@ -329,6 +329,8 @@ export function memoryStore(): MemoryInvoiceStore {
     receivables,
     creditNotes,
     ledger: async (tenant, customer) => ledger(tenant, customer),
+    ledgers: async (tenant, customers) =>
+      new Map(customers.map((customer) => [customer, ledger(tenant, customer)])),
     finalize: async (finalization) => finalizeOne(finalization),
     finalizeMany: async (finalizations) => finalizations.map(finalizeOne),
     get: async (tenant, id) => find(tenant, id)?.invoice ?? null,
