@@ -44,7 +44,7 @@ export function createAggregateMetrics(registry: Registry): AggregateMetrics {
     registers,
   })
   const recomputed = new Counter({
-    name: 'tallyman_rollup_minutes_recomputed_total',
+    name: 'tallyman_rollup_buckets_recomputed_total',
     help: 'Minutes of an event type whose rollup was computed from the canonical events.',
     registers,
   })
@@ -55,7 +55,7 @@ export function createAggregateMetrics(registry: Registry): AggregateMetrics {
     registers,
   })
   const dirty = new Gauge({
-    name: 'tallyman_rollup_dirty_minutes',
+    name: 'tallyman_rollup_dirty_buckets',
     help: 'Minutes with events that no rollup has; queries read them live.',
     registers,
   })

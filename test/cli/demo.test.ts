@@ -129,6 +129,7 @@ describe('tallyman demo', () => {
       '2023-12-31T23:00:00Z',
       '2024-01-01T02:00:00Z',
       '2024-01-31T23:00:00Z',
+      '2024-01-31T23:59:59.900Z', // the trace's last row: what lies ahead of the clock is refused
       '2024-02-01T02:00:00Z',
     ])
   })

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { createAggregateMetrics } from '../../src/telemetry/aggregate.ts'
@@ -82,9 +84,14 @@ describe('deploy/prometheus and deploy/grafana', () => {
       record: `dashboard:query:${i}`,
       expr: expr.replaceAll('$__rate_interval', '5m'),
     }))
-    promtool(['check', 'rules', '/dev/stdin'], {
-      input: JSON.stringify({ groups: [{ name: 'dashboard', rules: recorded }] }),
-    })
+    const folder = mkdtempSync(join(tmpdir(), 'tallyman-rules-'))
+    try {
+      const file = join(folder, 'dashboard.yml')
+      writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: recorded }] }))
+      promtool(['check', 'rules', file])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   it('say for every alert what to do', () => {
