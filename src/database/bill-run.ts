@@ -18,7 +18,7 @@ export function createBillSchedule({ db }: Pick<Database, 'db'>): BillSchedule {
       return rows.rows.map(({ tenant, customer, revision, passed }) => ({
         tenant: tenant as TenantId,
         customer: customer as CustomerKey,
-        revision: Number(revision),
+        revision,
         passed: passed.map((at) => instantOf(at.getTime())),
       }))
     },

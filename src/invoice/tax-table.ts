@@ -1,5 +1,5 @@
 import { toText } from '../money/decimal.ts'
-import { type Instant, instantOf } from '../time/instant.ts'
+import { formatInstant, type Instant, instantOf } from '../time/instant.ts'
 import type { LineTaxRate, TaxCategory } from './invoice.ts'
 import type { TaxAnswer, TaxEngine, TaxQuestion } from './ports.ts'
 import type { TaxRounding } from './tax.ts'
@@ -83,7 +83,7 @@ function determine({ customer, lines }: TaxQuestion, tables: RateTables): TaxAns
     if (inForce.length === 0) {
       return {
         kind: 'unavailable',
-        detail: `the rate tables have nothing for ${country ?? ''} at ${new Date(taxPoint).toISOString()}`,
+        detail: `the rate tables have nothing for ${country ?? ''} at ${formatInstant(taxPoint)}`,
       }
     }
     rates.push(inForce.map(({ name, rate, category }) => ({ name, rate, category })))

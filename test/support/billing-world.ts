@@ -1,7 +1,7 @@
 import type { CustomerKey, SubjectId } from '../../src/id/ids.ts'
 import { BILL_RUN_LIMITS, type BillRun, type BillRunDeps, createBillRun } from '../../src/invoice/bill-run.ts'
 import type { BillableCustomer, BillableSubscription } from '../../src/invoice/billable.ts'
-import { createInvoicing } from '../../src/invoice/invoicing.ts'
+import { createInvoicing, type InvoicingDeps } from '../../src/invoice/invoicing.ts'
 import type { BillRunMetrics } from '../../src/invoice/ports.ts'
 import type { Instant } from '../../src/time/instant.ts'
 import { aCustomer, fakeDeps, type FakeUsage, fakeUsage, instant, TENANT } from './invoicing.ts'
@@ -52,14 +52,14 @@ export function openBillingWorld(customers: BilledCustomer[], events: FakeUsage[
   const world: { now: Instant } = { now: instant('2023-11-01') }
   const presentOf = (one: BilledCustomer | undefined): Instant =>
     one?.clock === undefined ? world.now : instant(one.clock)
-  const invoicingDeps = {
+  const invoicingDeps: InvoicingDeps = {
     ...base,
     directory: {
-      customer: async (_: unknown, key: CustomerKey) => find(key)?.customer ?? null,
-      subscriptions: async (_: unknown, key: CustomerKey) => find(key)?.subscriptions ?? [],
-      meter: base.directory.meter,
+      customer: async (_, key) => find(key)?.customer ?? null,
+      subscriptions: async (_, key) => find(key)?.subscriptions ?? [],
+      meter: (tenant, meter, revision) => base.directory.meter(tenant, meter, revision),
     },
-    time: { nowOf: async (_: unknown, key: CustomerKey) => presentOf(find(key)) },
+    time: { nowOf: async (_, key) => presentOf(find(key)) },
   }
   const schedule = memoryBillSchedule(
     customers.map((one) => ({
