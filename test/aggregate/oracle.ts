@@ -137,8 +137,8 @@ export function oracleUsage(all: readonly OracleEvent[], request: UsageRequest):
       Object.entries(filters).every(([name, values]) => values.includes(dimension(event, name))),
   )
   const spans = (owners ?? [null]).map((owner) => ({
-    customer: owner?.customer as string | undefined,
-    subject: owner?.subject as string | undefined,
+    customer: owner?.customer,
+    subject: owner?.subject,
     from: owner?.from ?? -Infinity,
     until: owner?.until ?? Infinity,
   }))

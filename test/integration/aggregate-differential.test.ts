@@ -12,7 +12,6 @@ import { EVENT_PARTITIONS, TOPIC_EPOCH } from '../../src/usage/topics.ts'
 import { USAGE_WINDOWS, type UsageRequest, type UsageRow } from '../../src/usage/usage-query.ts'
 import { type OracleRow, oracleUsage, readLog } from '../aggregate/oracle.ts'
 import {
-  aMeter,
   openStage,
   silentMetrics,
   type Stage,
@@ -108,12 +107,9 @@ const aBatch = (tenant: TenantId): fc.Arbitrary<readonly UsageEvent[]> =>
 
 function metersOf(tenant: TenantId): readonly Meter[] {
   return AGGREGATIONS.flatMap((aggregation) => {
-    const { valueProperty: _, ...meter } = aMeter({
-      ...{ tenant, key: aggregation as string as MeterKey, eventType: 'use', aggregation },
-      groupBy: { region: 'region', model: 'model' },
-    })
     const whole: Meter = {
-      ...meter,
+      ...{ tenant, key: aggregation as string as MeterKey, name: aggregation, eventType: 'use', aggregation },
+      ...{ groupBy: { region: 'region', model: 'model' }, filters: {}, revision: 1 },
       ...(aggregation === 'count' ? {} : { valueProperty: 'value' }),
       ...(aggregation === 'percentile' ? { percentile: '0.95' } : {}),
     }

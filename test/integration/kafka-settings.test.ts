@@ -16,7 +16,7 @@ let log: EventLog
 let admin: kafkajs.Admin
 
 beforeAll(async () => {
-  kafka = await startKafka()
+  kafka = await startKafka({ settings: {} }) // topics of fixed names: never on a cluster that was given
   log = await connectKafkaLog({ brokers: kafka.brokers, clientId: 'settings', replicationFactor: 1, logger })
   admin = new kafkajs.Kafka({ brokers: [...kafka.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
   await admin.connect()
