@@ -1,4 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { createApi } from '../src/http/api.ts'
 import { createEventRoutes } from '../src/http/events.ts'
 import type { ApiKeyId, TenantId } from '../src/id/ids.ts'
@@ -89,15 +91,8 @@ export async function serveIngest(log: EventLog, apiKey: string): Promise<void> 
     requestTimeoutMs: 60_000,
   })
   process.on('message', (message) => {
-    if (message === 'figures') {
-      const { user, system } = process.cpuUsage()
-      const told: ServerFigures = {
-        cpuMicros: user + system,
-        rssBytes: process.memoryUsage.rss(),
-        ...figures,
-      }
-      process.send?.(told)
-    } else {
+    if (message === 'figures') tellFigures(figures)
+    else {
       void (async () => {
         await server.stop(1000)
         await ingest.drain()
@@ -107,4 +102,36 @@ export async function serveIngest(log: EventLog, apiKey: string): Promise<void> 
     }
   })
   process.send?.(server.url)
+}
+
+/** The floor of HTTP: reads the body, answers 202 and does nothing else. */
+export async function serveBare(): Promise<void> {
+  const figures = { accepted: 0, appends: 0 }
+  const server = createServer((request, response) => {
+    const chunks: Uint8Array[] = []
+    request.on('data', (chunk: Uint8Array) => chunks.push(chunk))
+    request.on('end', () => {
+      Buffer.concat(chunks)
+      figures.accepted++
+      response.writeHead(202, { 'content-type': 'application/json', 'content-length': ANSWER.length })
+      response.end(ANSWER)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  process.on('message', (message) => {
+    if (message === 'figures') tellFigures(figures)
+    else {
+      server.closeAllConnections()
+      server.close(() => process.disconnect())
+    }
+  })
+  process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+}
+
+const ANSWER = JSON.stringify({ accepted: 1, duplicates: 0, rejected: [] })
+
+function tellFigures(counts: { readonly accepted: number; readonly appends: number }): void {
+  const { user, system } = process.cpuUsage()
+  const told: ServerFigures = { cpuMicros: user + system, rssBytes: process.memoryUsage.rss(), ...counts }
+  process.send?.(told)
 }

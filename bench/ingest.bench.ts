@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { JsonTape } from '../src/ingest/json-tape.ts'
+import { connectKafkaLog } from '../src/log/kafka/kafka-log.ts'
 import { openEmbeddedLog } from '../src/log/embedded/embedded-log.ts'
+import { startKafka } from '../test/support/kafka.ts'
 import type { EventLog } from '../src/usage/event-log.ts'
 import type { Figure } from './figure.ts'
-import { type ServerFigures, serveIngest } from './ingest-server.ts'
+import { serveBare, type ServerFigures, serveIngest } from './ingest-server.ts'
 
 /**
  * Acknowledged events over HTTP: wrk on one thread, the server in a process of its own, both and the log on the same
@@ -16,6 +18,7 @@ import { type ServerFigures, serveIngest } from './ingest-server.ts'
  */
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 8)
 const API_KEY = 'bench-key-of-the-ingest-server'
+const WARM_UP_SECONDS = 3
 const SHAPES = [
   { perRequest: 1, connections: 32 },
   { perRequest: 1, connections: 64 },
@@ -29,24 +32,60 @@ export async function run(): Promise<readonly Figure[]> {
   requireWrk()
   const figures: Figure[] = []
   for (const perRequest of [1, 100]) figures.push(...(await floors(perRequest)))
+  const bare = await withServer(['bare'], (server, url) => measureAll('bare HTTP, ', server, url, []))
+  figures.push(...bare)
   const directory = temporary()
-  const server = fork(import.meta.filename, ['serve', directory], {
-    execArgv: (process.env['BENCH_EXEC_ARGV'] ?? '').split(' ').filter((arg) => arg !== ''),
-  })
+  try {
+    figures.push(
+      ...(await withServer(['embedded', directory], (server, url) => measureAll('', server, url, bare))),
+    )
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  const kafka = await startKafka()
+  try {
+    const args = ['kafka', kafka.brokers.join(',')]
+    figures.push(...(await withServer(args, (server, url) => measureAll('Kafka, ', server, url, bare))))
+  } finally {
+    await kafka.stop()
+  }
+  return figures
+}
+
+async function withServer<T>(
+  args: readonly string[],
+  use: (server: ChildProcess, url: string) => Promise<T>,
+): Promise<T> {
+  const server = fork(import.meta.filename, ['serve', ...args])
   try {
     const [url] = (await once(server, 'message')) as [string]
-    await load(url, 100, 32, 3) // compiles what will be measured
-    await load(url, 1, 64, 3)
-    for (const { perRequest, connections } of SHAPES) {
-      const floor = figures.find(
-        ({ metric }) => metric === `${perRequest}/request, floor: parse and append`,
-      )?.value
-      figures.push(...(await measure(server, url, perRequest, connections, floor)))
-    }
+    return await use(server, url)
   } finally {
     if (server.connected) server.send('stop')
-    if (server.exitCode === null) await once(server, 'exit')
-    rmSync(directory, { recursive: true, force: true })
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
+  }
+}
+
+async function measureAll(
+  prefix: string,
+  server: ChildProcess,
+  url: string,
+  floor: readonly Figure[],
+): Promise<readonly Figure[]> {
+  await load(url, 100, 32, WARM_UP_SECONDS)
+  await load(url, 1, 64, WARM_UP_SECONDS)
+  const figures: Figure[] = []
+  for (const { perRequest, connections } of SHAPES) {
+    const before = await ask(server)
+    const result = await load(url, perRequest, connections)
+    const after = await ask(server)
+    const name = `${perRequest}/request, ${connections} connections`
+    const told = figuresOf(result, before, after, prefix.startsWith('bare') ? 1 : perRequest)
+    for (const figure of told) {
+      const floorValue = floor.find(({ metric }) => metric === `bare HTTP, ${name}: ${figure.metric}`)?.value
+      const metric = `${prefix}${name}: ${figure.metric}`
+      figures.push({ ...figure, metric, ...(floorValue === undefined ? {} : { floor: floorValue }) })
+    }
   }
   return figures
 }
@@ -105,43 +144,28 @@ async function ask(server: ChildProcess): Promise<ServerFigures> {
   return told
 }
 
-async function measure(
-  server: ChildProcess,
-  url: string,
+function figuresOf(
+  { requests, micros, p50, p99 }: Load,
+  before: ServerFigures,
+  after: ServerFigures,
   perRequest: number,
-  connections: number,
-  floor: number | undefined,
-): Promise<readonly Figure[]> {
-  const before = await ask(server)
-  const result = await load(url, perRequest, connections)
-  const after = await ask(server)
-  const seconds = result.micros / 1e6
-  const acknowledged = result.requests * perRequest
+): readonly Figure[] {
+  const seconds = micros / 1e6
+  const acknowledged = requests * perRequest
   const accepted = after.accepted - before.accepted
   // What was answered when wrk stopped counting may be more than it saw, never less.
   if (accepted < acknowledged) throw new Error(`${acknowledged} acknowledged, only ${accepted} accepted`)
-  const name = `${perRequest}/request, ${connections} connections`
+  const cpuMicros = after.cpuMicros - before.cpuMicros
+  const appends = after.appends - before.appends
   return [
-    { metric: `${name}: requests`, value: result.requests / seconds, unit: 'req/s' },
-    {
-      metric: `${name}: acknowledged`,
-      value: acknowledged / seconds,
-      unit: 'events/s',
-      ...(floor === undefined ? {} : { floor }),
-    },
-    { metric: `${name}: p50`, value: result.p50 / 1000, unit: 'ms' },
-    { metric: `${name}: p99`, value: result.p99 / 1000, unit: 'ms' },
-    {
-      metric: `${name}: CPU of the server`,
-      value: (after.cpuMicros - before.cpuMicros) / accepted,
-      unit: 'us/event',
-    },
-    {
-      metric: `${name}: events per append`,
-      value: accepted / (after.appends - before.appends),
-      unit: 'events',
-    },
-    { metric: `${name}: memory of the server`, value: after.rssBytes / 1e6, unit: 'MB' },
+    { metric: 'requests', value: requests / seconds, unit: 'req/s' },
+    { metric: 'acknowledged', value: acknowledged / seconds, unit: 'events/s' },
+    { metric: 'p50', value: p50 / 1000, unit: 'ms' },
+    { metric: 'p99', value: p99 / 1000, unit: 'ms' },
+    { metric: 'CPU of the server per request', value: cpuMicros / (accepted / perRequest), unit: 'us' },
+    { metric: 'CPU of the server per event', value: cpuMicros / accepted, unit: 'us' },
+    ...(appends === 0 ? [] : [{ metric: 'events per append', value: accepted / appends, unit: 'events' }]),
+    { metric: 'memory of the server', value: after.rssBytes / 1e6, unit: 'MB' },
   ]
 }
 
@@ -204,6 +228,16 @@ function events(body: number, count: number): readonly unknown[] {
 }
 
 if (process.argv[2] === 'serve') {
-  const log: EventLog = await openEmbeddedLog({ directory: join(process.argv[3] ?? '', 'log') })
-  await serveIngest(log, API_KEY)
+  const [kind, where = ''] = process.argv.slice(3)
+  if (kind === 'bare') await serveBare()
+  else await serveIngest(kind === 'kafka' ? await openKafka(where) : await openEmbedded(where), API_KEY)
+}
+
+function openEmbedded(directory: string): Promise<EventLog> {
+  return openEmbeddedLog({ directory: join(directory, 'log') })
+}
+
+/** One replica, so that the topic is made to be synced before it acknowledges. */
+function openKafka(brokers: string): Promise<EventLog> {
+  return connectKafkaLog({ brokers: brokers.split(','), clientId: 'bench', replicationFactor: 1 })
 }
