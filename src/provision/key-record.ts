@@ -26,13 +26,22 @@ export interface Templates {
 export function createTemplates(): Templates {
   const ids = new Map<string, number>()
   const all: KeyTemplate[] = []
+  // Keys that are made by one program come one after another and are alike.
+  let last = -1
   return {
-    idOf({ tenant, environment, scopes, quotas, rate, ipRanges }) {
+    idOf(state) {
+      const recent = all[last]
+      if (recent !== undefined && sameTemplate(recent, state)) return last
+      const { tenant, environment, scopes, quotas, rate, ipRanges } = state
       const text = JSON.stringify([tenant, environment, scopes, quotas, rate, ipRanges])
       const known = ids.get(text)
-      if (known !== undefined) return known
+      if (known !== undefined) {
+        last = known
+        return known
+      }
       ids.set(text, all.length)
-      return all.push({ tenant, environment, scopes, quotas, rate, ipRanges }) - 1
+      last = all.push({ tenant, environment, scopes, quotas, rate, ipRanges }) - 1
+      return last
     },
     get(id) {
       const template = all[id]
@@ -42,11 +51,29 @@ export function createTemplates(): Templates {
   }
 }
 
+function sameTemplate(a: KeyTemplate, b: KeyTemplate): boolean {
+  return (
+    a.tenant === b.tenant &&
+    a.environment === b.environment &&
+    sameList(a.scopes, b.scopes) &&
+    sameList(a.quotas, b.quotas) &&
+    sameList(a.ipRanges, b.ipRanges) &&
+    a.rate?.burst === b.rate?.burst &&
+    a.rate?.requestsPerSecond === b.rate?.requestsPerSecond
+  )
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, index) => one === b[index])
+}
+
 /** Bytes of the hash that identify a key: at 128 bits no two keys ever made have the same. */
 export const HASH_BYTES = 16
 const ID_AT = HASH_BYTES
 const FLAGS_AT = ID_AT + 16
 const VARINTS_AT = FLAGS_AT + 1
+/** Version, template, name, customer, subject. */
+const VARINTS = 5
 
 const HAS_NOT_BEFORE = 1
 const HAS_EXPIRY = 2
@@ -95,58 +122,98 @@ export function encodeKey(into: Buffer, state: KeyState, strings: StringPool, te
   return at + into.write(text, at)
 }
 
-/** Reads the key at an offset. @returns the key and where its record ends */
-export function decodeKey(
-  from: Buffer,
-  start: number,
-  strings: StringPool,
-  templates: Templates,
-): { readonly key: HeldKey; readonly end: number } {
+/** Reads the key at an offset. What a decision does not look at is read when it is asked for. */
+export function decodeKey(from: Buffer, start: number, strings: StringPool, templates: Templates): HeldKey {
+  return new StoredKey(from, start, strings, templates)
+}
+
+/** The bytes of the record at an offset. */
+export function recordLength(from: Buffer, start: number): number {
   const flags = from[start + FLAGS_AT] ?? 0
   const cursor = { from, at: start + VARINTS_AT }
-  const version = readVarint(cursor)
-  const template = templates.get(readVarint(cursor))
-  const name = readVarint(cursor)
-  const customer = readVarint(cursor)
-  const subject = readVarint(cursor)
-  const instant = (flag: number): Instant | null => {
-    if ((flags & flag) === 0) return null
-    cursor.at += 8
-    return from.readDoubleLE(cursor.at - 8) as Instant
+  for (let i = 0; i < VARINTS; i++) readVarint(cursor)
+  for (const flag of [HAS_NOT_BEFORE, HAS_EXPIRY, IS_REVOKED]) if ((flags & flag) !== 0) cursor.at += 8
+  if ((flags & HAS_TAIL) !== 0) {
+    const length = readVarint(cursor)
+    cursor.at += length
   }
-  const notBefore = instant(HAS_NOT_BEFORE)
-  const expiresAt = instant(HAS_EXPIRY)
-  const revokedAt = instant(IS_REVOKED)
-  const tail = (flags & HAS_TAIL) === 0 ? NO_TAIL : readTail(cursor)
-  const key: HeldKey = {
-    version,
-    tenant: template.tenant,
-    environment: template.environment,
-    scopes: template.scopes,
-    quotas: template.quotas,
-    rate: template.rate,
-    ipRanges: template.ipRanges,
-    notBefore,
-    expiresAt,
-    revokedAt,
-    causes: tail.causes,
-    rotatedTo: tail.rotatedTo,
-    customer: customer === 0 ? null : (strings.get(customer) as CustomerKey),
-    subject: subject === 0 ? null : (strings.get(subject) as SubjectId),
-    // Decisions rarely look at these two, and both cost as much as the decision.
-    get name() {
-      return strings.get(name)
-    },
-    get keyId() {
-      return tail.keyId ?? unpackId(from, start + ID_AT)
-    },
+  return cursor.at - start
+}
+
+/** A record with the shape of a key. Getters stand on the prototype: an object literal of them costs a microsecond. */
+class StoredKey implements HeldKey {
+  readonly version: number
+  readonly notBefore: Instant | null
+  readonly expiresAt: Instant | null
+  readonly revokedAt: Instant | null
+  readonly customer: CustomerKey | null
+  readonly subject: SubjectId | null
+  readonly #template: KeyTemplate
+  readonly #tail: Tail
+  readonly #from: Buffer
+  readonly #start: number
+  readonly #strings: StringPool
+  readonly #name: number
+
+  constructor(from: Buffer, start: number, strings: StringPool, templates: Templates) {
+    const flags = from[start + FLAGS_AT] ?? 0
+    const cursor = { from, at: start + VARINTS_AT }
+    this.version = readVarint(cursor)
+    this.#template = templates.get(readVarint(cursor))
+    this.#name = readVarint(cursor)
+    const customer = readVarint(cursor)
+    const subject = readVarint(cursor)
+    this.customer = customer === 0 ? null : (strings.get(customer) as CustomerKey)
+    this.subject = subject === 0 ? null : (strings.get(subject) as SubjectId)
+    this.notBefore = (flags & HAS_NOT_BEFORE) === 0 ? null : readInstant(cursor)
+    this.expiresAt = (flags & HAS_EXPIRY) === 0 ? null : readInstant(cursor)
+    this.revokedAt = (flags & IS_REVOKED) === 0 ? null : readInstant(cursor)
+    this.#tail = (flags & HAS_TAIL) === 0 ? NO_TAIL : readTail(cursor)
+    this.#from = from
+    this.#start = start
+    this.#strings = strings
   }
-  return { key, end: cursor.at }
+
+  get tenant(): TenantId {
+    return this.#template.tenant
+  }
+  get environment(): Environment {
+    return this.#template.environment
+  }
+  get scopes(): readonly string[] {
+    return this.#template.scopes
+  }
+  get quotas(): readonly QuotaKey[] {
+    return this.#template.quotas
+  }
+  get rate(): Rate | null {
+    return this.#template.rate
+  }
+  get ipRanges(): readonly string[] {
+    return this.#template.ipRanges
+  }
+  get causes(): readonly Cause[] {
+    return this.#tail.causes
+  }
+  get rotatedTo(): ApiKeyId | null {
+    return this.#tail.rotatedTo
+  }
+  get name(): string {
+    return this.#strings.get(this.#name)
+  }
+  get keyId(): ApiKeyId {
+    return this.#tail.keyId ?? unpackId(this.#from, this.#start + ID_AT)
+  }
 }
 
 /** The version alone: what an arriving state is compared by. */
 export function versionAt(from: Buffer, start: number): number {
   return readVarint({ from, at: start + VARINTS_AT })
+}
+
+function readInstant(cursor: Cursor): Instant {
+  cursor.at += 8
+  return cursor.from.readDoubleLE(cursor.at - 8) as Instant
 }
 
 const NO_TAIL: Tail = { causes: [], rotatedTo: null }

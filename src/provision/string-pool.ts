@@ -1,6 +1,8 @@
 const CHUNK_BYTES = 1 << 20
 const LOAD_MAX = 0.75
 const GROWTH = 1.7
+/** Strings that come in runs are found without touching their bytes. */
+const RECENT_MAX = 4096
 
 /** Strings kept once each as bytes: a million of them cost their UTF-8 and some seven bytes, not an object each. */
 export interface StringPool {
@@ -16,6 +18,7 @@ export function createStringPool(): StringPool {
   // Reference 0 means nothing, so the first byte is wasted.
   let end = 1
   let count = 0
+  const recent = new Map<string, number>()
   let index = new Uint32Array(1024)
   const scratch = Buffer.alloc(1 << 16)
 
@@ -59,20 +62,29 @@ export function createStringPool(): StringPool {
     return reference
   }
 
+  const lookUp = (text: string): number => {
+    const length = Buffer.byteLength(text)
+    if (length > 0xffff) throw new RangeError('a string of more than 65,535 bytes')
+    scratch.write(text, 0, length)
+    const hash = hashBytes(scratch, 0, length)
+    let slot = hash % index.length
+    for (let reference = index[slot] ?? 0; reference !== 0; reference = index[slot] ?? 0) {
+      if (isScratch(reference, length)) return reference
+      slot = slot + 1 === index.length ? 0 : slot + 1
+    }
+    const reference = append(length)
+    index[slot] = reference
+    if (++count > index.length * LOAD_MAX) grow()
+    return reference
+  }
+
   return {
     intern(text) {
-      const length = Buffer.byteLength(text)
-      if (length > 0xffff) throw new RangeError('a string of more than 65,535 bytes')
-      scratch.write(text, 0, length)
-      const hash = hashBytes(scratch, 0, length)
-      let slot = hash % index.length
-      for (let reference = index[slot] ?? 0; reference !== 0; reference = index[slot] ?? 0) {
-        if (isScratch(reference, length)) return reference
-        slot = slot + 1 === index.length ? 0 : slot + 1
-      }
-      const reference = append(length)
-      index[slot] = reference
-      if (++count > index.length * LOAD_MAX) grow()
+      const before = recent.get(text)
+      if (before !== undefined) return before
+      const reference = lookUp(text)
+      if (recent.size >= RECENT_MAX) recent.clear()
+      recent.set(text, reference)
       return reference
     },
     get(reference) {

@@ -46,7 +46,9 @@ const state: fc.Arbitrary<KeyState> = fc.record({
 
 function held(keys: ReturnType<typeof createCompactKeys>, secret: number) {
   const key = keys.find(hash('sha256', String(secret), 'binary'))
-  return key === null ? null : { ...key, name: key.name, keyId: key.keyId }
+  if (key === null) return null
+  const { keyId, name, tenant, environment, scopes, quotas, rate, ipRanges, causes, rotatedTo } = key
+  return { ...key, keyId, name, tenant, environment, scopes, quotas, rate, ipRanges, causes, rotatedTo }
 }
 
 describe('compact keys', () => {
