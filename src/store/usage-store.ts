@@ -1,4 +1,4 @@
-import { createClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { type StageLogger, StoreError, type UsageStore } from '../aggregate/ports.ts'
 import { openEmbedded } from './embedded.ts'
 import { failureOf } from './failure.ts'
@@ -40,7 +40,13 @@ export function connectUsageStore(options: UsageStoreOptions): Promise<UsageStor
 }
 
 async function openServer(url: string): Promise<UsageStore> {
-  const client = createClient({ url, application: 'tallyman', request_timeout: 300_000 })
+  const client = createClient({
+    url,
+    application: 'tallyman',
+    request_timeout: 300_000,
+    // Every failure is thrown to whoever asked; told to the console besides, it would come twice and with a stack.
+    log: { level: ClickHouseLogLevel.OFF },
+  })
   const ping = await client.ping({ select: true })
   if (!ping.success) {
     await client.close()
