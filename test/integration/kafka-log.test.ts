@@ -11,7 +11,10 @@ describeEventLog('kafka', async () => {
       replicationFactor: 1,
       settings: { retryPauseMs: 1 },
     })
-  let log = await connect()
+  let log = await connect().catch(async (error: unknown) => {
+    await kafka.stop()
+    throw error
+  })
   return {
     log,
     reopen: async () => {

@@ -82,9 +82,7 @@ export class KafkaNode {
       { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#options.directory },
     )
     this.#child = child
-    const die = (): void => void child.kill('SIGKILL')
-    process.once('exit', die)
-    child.once('exit', () => process.off('exit', die))
+    endWithThisProcess(child)
     await ready(child)
   }
 
@@ -114,6 +112,14 @@ export class KafkaNode {
     child.kill(signal)
     await exited
   }
+}
+
+/** A test run that is killed ends its brokers too: a shell waits for the end of a pipe that only this process holds. */
+function endWithThisProcess(child: ChildProcess): void {
+  const guard = spawn('sh', ['-c', 'read -r line; kill -9 "$0"', String(child.pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  child.once('exit', () => guard.kill('SIGKILL'))
 }
 
 function ready(child: ChildProcess): Promise<void> {

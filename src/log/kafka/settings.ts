@@ -11,7 +11,10 @@ export interface KafkaLogSettings {
   readonly askMsMax: number
   /** A fetch at the end of a partition is answered after this long. */
   readonly fetchWaitMs: number
-  /** The group gives the partitions of a member away that was not heard of for this long. */
+  /**
+   * The group gives the partitions of a member away that was not heard of for this long: so long does a process wait that
+   * starts after it was killed. Heartbeats do not depend on handlers, so it can be as short as brokers allow by default.
+   */
   readonly sessionMsMax: number
   readonly heartbeatIntervalMs: number
   /** How long a rebalance waits for handlers to end. */
@@ -31,7 +34,7 @@ export const KAFKA_LOG_SETTINGS: KafkaLogSettings = {
   pendingBytesMax: 64 * 1024 * 1024,
   askMsMax: 10_000,
   fetchWaitMs: 500,
-  sessionMsMax: 10_000,
+  sessionMsMax: 6000,
   heartbeatIntervalMs: 1000,
   rebalanceMsMax: 60_000,
   stallMsMax: 60_000,
