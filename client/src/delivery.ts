@@ -1,0 +1,198 @@
+import { type HttpOutcome, judgeAnswer, type Receipt, type Verdict } from './answer.ts'
+import { batchBody, readiness } from './batch.ts'
+import type { BatchLimits, Buffer, Entry } from './buffer.ts'
+import type { Clock } from './clock.ts'
+import type { Fault } from './fault.ts'
+import { FULL_PACE, halted, inFlightMaxAt, type Pace, slower } from './pace.ts'
+import type { RetryPolicy } from './retry.ts'
+
+export type Settlement =
+  | { readonly kind: 'durable'; readonly receipt: Receipt | null }
+  | { readonly kind: 'rejected'; readonly code: string; readonly detail: string }
+
+export interface DeliveryLimits extends BatchLimits, RetryPolicy {
+  readonly lingerMs: number
+  readonly inFlightMax: number
+  readonly haltedRetryMs: number
+}
+
+export interface DeliveryDeps {
+  readonly buffer: Buffer
+  readonly limits: DeliveryLimits
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  /** Sends a body; never rejects. */
+  readonly post: (body: Uint8Array<ArrayBuffer>) => Promise<HttpOutcome>
+  readonly onSettled: (settled: readonly (readonly [Entry, Settlement])[]) => void
+  readonly onFault: (fault: Fault) => void
+}
+
+export interface DeliveryStats {
+  readonly requests: number
+  readonly retries: number
+  readonly duplicates: number
+  readonly inFlight: number
+  readonly failuresInARow: number
+}
+
+type Batch = readonly Entry[]
+
+/** Takes batches from the buffer and sends them until each of their events is settled. */
+export class Delivery {
+  readonly #deps: DeliveryDeps
+  /** Batches that failed. Their entries stay together, so that a repeat has the same bytes. */
+  readonly #retrying: Batch[] = []
+  #pace: Pace = FULL_PACE
+  #inFlight = 0
+  #isStopped = false
+  /** Batches are sent as they are up to this entry, without waiting for more. */
+  #hurryUpTo = 0
+  #cancelWake: (() => void) | null = null
+  #faultTold: Fault['code'] | null = null
+  #requests = 0
+  #retries = 0
+  #duplicates = 0
+
+  constructor(deps: DeliveryDeps) {
+    this.#deps = deps
+  }
+
+  stats(): DeliveryStats {
+    return {
+      requests: this.#requests,
+      retries: this.#retries,
+      duplicates: this.#duplicates,
+      inFlight: this.#inFlight,
+      failuresInARow: this.#pace.failures,
+    }
+  }
+
+  /** Sends what waits up to this entry without letting it linger. A pause after a failure is kept. */
+  hurry(upToNumber: number): void {
+    this.#hurryUpTo = Math.max(this.#hurryUpTo, upToNumber)
+    this.pump()
+  }
+
+  /** Starts nothing any more; answers that still come are not looked at. */
+  stop(): void {
+    this.#isStopped = true
+    this.#cancelWake?.()
+    this.#cancelWake = null
+  }
+
+  /** Starts every request that is due, and sets the alarm for the next. */
+  pump(): void {
+    const { clock, limits } = this.#deps
+    if (this.#isStopped) return
+    this.#cancelWake?.()
+    this.#cancelWake = null
+    for (;;) {
+      const nowMs = clock.elapsed()
+      if (this.#retrying.length === 0 && this.#deps.buffer.waitingEvents === 0) return
+      if (nowMs < this.#pace.resumeAtMs) {
+        this.#wakeIn(this.#pace.resumeAtMs - nowMs)
+        return
+      }
+      if (this.#inFlight >= inFlightMaxAt(this.#pace, limits.inFlightMax)) return
+      const batch = this.#next(nowMs)
+      if (batch === null) return
+      void this.#send(batch)
+    }
+  }
+
+  /**
+   * A new batch goes before those that failed while few of them wait, so that one batch that the server cannot take
+   * does not hold up all others.
+   */
+  #next(nowMs: number): Batch | null {
+    const { buffer, limits } = this.#deps
+    const oldest = buffer.oldest
+    const waiting = {
+      events: buffer.waitingEvents,
+      bytes: buffer.waitingBytes,
+      oldestAtMs: oldest?.bufferedAtMs ?? null,
+    }
+    const ready = readiness(waiting, limits, nowMs)
+    const isHurried = oldest !== null && oldest.number <= this.#hurryUpTo
+    const isReady = ready.kind === 'ready' || isHurried
+    if (this.#retrying.length > 0 && (!isReady || this.#retrying.length >= limits.inFlightMax)) {
+      this.#retries += 1
+      return this.#retrying.shift() ?? null
+    }
+    if (isReady) return buffer.take(limits)
+    if (ready.kind === 'later') this.#wakeIn(ready.inMs)
+    return null
+  }
+
+  #wakeIn(delayMs: number): void {
+    this.#cancelWake = this.#deps.clock.schedule(Math.ceil(delayMs), () => {
+      this.#cancelWake = null
+      this.pump()
+    })
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    this.#inFlight += 1
+    this.#requests += 1
+    const outcome = await this.#deps.post(batchBody(batch))
+    this.#inFlight -= 1
+    if (this.#isStopped) return
+    this.#apply(batch, judgeAnswer(outcome, batch.length))
+    this.pump()
+  }
+
+  #apply(batch: Batch, verdict: Verdict): void {
+    const { clock, limits, random } = this.#deps
+    switch (verdict.kind) {
+      case 'settled':
+        this.#succeeded()
+        this.#duplicates += verdict.duplicates
+        this.#settle(batch, verdict)
+        return
+      case 'split': {
+        this.#succeeded() // the server is there and reads what it gets
+        const half = Math.ceil(batch.length / 2)
+        if (batch.length > 1) this.#retrying.unshift(batch.slice(0, half), batch.slice(half))
+        else this.#deps.onSettled(batch.map((entry) => [entry, { ...verdict, kind: 'rejected' }]))
+        return
+      }
+      case 'retry':
+        this.#retrying.push(batch)
+        this.#pace = slower(this.#pace, limits, clock.elapsed(), verdict.retryAfterMs, random())
+        this.#tell(verdict.code, verdict.detail)
+        return
+      case 'halt':
+        this.#retrying.push(batch)
+        this.#pace = halted(this.#pace, limits.haltedRetryMs, clock.elapsed())
+        this.#tell(verdict.code, verdict.detail)
+    }
+  }
+
+  #succeeded(): void {
+    this.#pace = FULL_PACE
+    this.#faultTold = null
+  }
+
+  /** Once for each kind of fault in a row: an outage of an hour is one message. */
+  #tell(code: Fault['code'], detail: string): void {
+    if (this.#faultTold === code) return
+    this.#faultTold = code
+    const retryInMs = Math.max(0, this.#pace.resumeAtMs - this.#deps.clock.elapsed())
+    this.#deps.onFault({ code, detail, retryInMs })
+  }
+
+  #settle(batch: Batch, { rejected, receipts }: Extract<Verdict, { readonly kind: 'settled' }>): void {
+    const rejections = new Map(rejected.map((one) => [one.index, one]))
+    const receiptOf = new Map(receipts.map((receipt) => [receipt.id, receipt]))
+    this.#deps.onSettled(
+      batch.map((entry, i) => {
+        const rejection = rejections.get(i)
+        if (rejection === undefined) {
+          return [entry, { kind: 'durable', receipt: receiptOf.get(entry.event.id) ?? null }]
+        }
+        return [entry, { kind: 'rejected', code: rejection.code, detail: rejection.detail }]
+      }),
+    )
+  }
+}
