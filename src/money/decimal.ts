@@ -90,6 +90,12 @@ export function compare(a: Decimal, b: Decimal): -1 | 0 | 1 {
   return x < y ? -1 : x > y ? 1 : 0
 }
 
+export function isAtMost(a: Decimal, b: Decimal): boolean {
+  if (a.scale === b.scale) return a.coefficient <= b.coefficient
+  const scale = a.scale > b.scale ? a.scale : b.scale
+  return coefficientAt(a, scale) <= coefficientAt(b, scale)
+}
+
 export function isZero(a: Decimal): boolean {
   return a.coefficient === 0n
 }
@@ -110,14 +116,17 @@ export function maximum(a: Decimal, b: Decimal): Decimal {
 export function divideRounded(numerator: bigint, denominator: bigint, mode: RoundingMode): bigint {
   if (denominator === 0n) throw new RangeError('division by zero')
   if (denominator < 0n) return divideRounded(-numerator, -denominator, mode)
+  if (mode === 'halfUp') {
+    // One division instead of quotient and remainder: this is what every line is rounded by.
+    const twice = numerator << 1n
+    return (numerator < 0n ? twice - denominator : twice + denominator) / (denominator << 1n)
+  }
   const quotient = numerator / denominator
   const remainder = numerator % denominator
   if (remainder === 0n) return quotient
   const away = numerator < 0n ? -1n : 1n
   const twice = (remainder < 0n ? -remainder : remainder) * 2n
   switch (mode) {
-    case 'halfUp':
-      return twice >= denominator ? quotient + away : quotient
     case 'halfDown':
       return twice > denominator ? quotient + away : quotient
     case 'halfEven':
@@ -150,9 +159,12 @@ export function roundToPlace(a: Decimal, place: number, mode: RoundingMode = 'ha
 
 /** `a / b` to `scale` digits behind the point, rounded once. */
 export function divide(a: Decimal, b: Decimal, scale: number, mode: RoundingMode = 'halfUp'): Decimal {
-  const numerator = a.coefficient * pow10(scale + b.scale)
-  const denominator = b.coefficient * pow10(a.scale)
-  return { coefficient: divideRounded(numerator, denominator, mode), scale }
+  const shift = scale + b.scale - a.scale
+  const coefficient =
+    shift < 0
+      ? divideRounded(a.coefficient, b.coefficient * pow10(-shift), mode)
+      : divideRounded(a.coefficient * pow10(shift), b.coefficient, mode)
+  return { coefficient, scale }
 }
 
 /** Plain notation with exactly `scale` digits behind the point: `65.50`. */

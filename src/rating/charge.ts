@@ -53,7 +53,7 @@ export type Charge =
 export function chargePeriod(terms: ChargeTerms, { usage, due }: PeriodState): Charge {
   const priced = priceUsage(terms, usage, due)
   if (!Array.isArray(priced)) return { kind: 'refused', error: priced }
-  const lines: RatedLine[] = priced
+  const lines = priced
   let sum = sumOfLines(lines)
   if (terms.discounts.length > 0) {
     const discounts = discountLines(terms.discounts, sum)
@@ -106,29 +106,9 @@ const FLAT_KINDS: ReadonlySet<RatedLineKind> = new Set([
 
 function priceUsage(terms: ChargeTerms, usage: PeriodUsage, due: Due): RatedLine[] | RatingError {
   const { price } = terms
-  let freeLeft = terms.discounts.length === 0 ? ZERO : freeUnitsOf(terms.discounts)
+  let free = terms.discounts.length === 0 ? ZERO : freeUnitsOf(terms.discounts)
+  if (price.model !== 'matrix') return pricePart(terms, price, usage, due, free)
   const lines: RatedLine[] = []
-  const priceOne = (simple: SimplePrice, metered: Decimal, match?: QuantityGroup['match']): void => {
-    if (!isDue(simple, due)) return
-    let quantity = terms.conversion === null ? metered : convertUnits(terms.conversion, metered)
-    const priced: RatedLine[] = []
-    if (!isZero(freeLeft) && compare(quantity, ZERO) > 0 && simple.model !== 'flat') {
-      const free = minimum(freeLeft, quantity)
-      freeLeft = subtract(freeLeft, free)
-      quantity = subtract(quantity, free)
-      priced.push(ratedLine('usageDiscount', free, ZERO))
-    }
-    priced.push(
-      ...(isNegative(quantity)
-        ? creditLines(simple, negate(quantity))
-        : priceLines(simple, quantity, usage.events)),
-    )
-    for (const line of priced) lines.push(match === undefined ? line : { ...line, match })
-  }
-  if (price.model !== 'matrix') {
-    priceOne(price, usage.quantity)
-    return lines
-  }
   for (const [i, group] of (usage.groups ?? []).entries()) {
     const simple = cellPrice(price, group.match)
     if (simple === null) {
@@ -138,7 +118,27 @@ function priceUsage(terms: ChargeTerms, usage: PeriodUsage, due: Due): RatedLine
         pointer: `/groups/${String(i)}/match`,
       }
     }
-    priceOne(simple, group.quantity, group.match)
+    const part = pricePart(terms, simple, { ...usage, quantity: group.quantity }, due, free)
+    for (const line of part) {
+      if (line.kind === 'usageDiscount') free = subtract(free, line.quantity)
+      lines.push({ ...line, match: group.match })
+    }
   }
   return lines
+}
+
+/** The lines of one price for what was used of it. @param free units that usage discounts still make free */
+function pricePart(
+  terms: ChargeTerms,
+  price: SimplePrice,
+  { quantity: metered, events }: PeriodUsage,
+  due: Due,
+  free: Decimal,
+): RatedLine[] {
+  if (!isDue(price, due)) return []
+  const quantity = terms.conversion === null ? metered : convertUnits(terms.conversion, metered)
+  if (isNegative(quantity)) return creditLines(price, negate(quantity))
+  if (isZero(free) || isZero(quantity) || price.model === 'flat') return priceLines(price, quantity, events)
+  const taken = minimum(free, quantity)
+  return [ratedLine('usageDiscount', taken, ZERO), ...priceLines(price, subtract(quantity, taken), events)]
 }

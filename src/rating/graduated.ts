@@ -3,7 +3,7 @@ import { type Decimal, isZero } from '../money/decimal.ts'
 import { begunPackages } from './package.ts'
 import { amountLine, ratedLine } from './rated-line.ts'
 import type { RatedLine } from './rating-outcome.ts'
-import { tierSlices } from './tier-slices.ts'
+import { quantityInTier, tierReached } from './tiers.ts'
 
 /**
  * Each unit at the amount of its own tier, and the flat amount of each tier that is entered once. At zero usage no tier
@@ -15,16 +15,20 @@ export function rateGraduated(price: GraduatedPrice, quantity: Decimal): RatedLi
     return flat === null ? [] : [amountLine('tierFlat', flat, 1)]
   }
   const lines: RatedLine[] = []
-  for (const slice of tierSlices(price.tiers, quantity)) {
-    const { unitAmount, flatAmount, packageSize } = slice.tier
+  const reached = tierReached(price.tiers, quantity).number
+  let number = 0
+  for (const tier of price.tiers) {
+    if (++number > reached) break
+    const inTier = quantityInTier(price.tiers, number, reached, quantity)
+    const { unitAmount, flatAmount, packageSize } = tier
     if (unitAmount !== null) {
       lines.push(
         packageSize === null
-          ? ratedLine('tierUsage', slice.quantity, unitAmount, slice.number)
-          : ratedLine('tierPackages', begunPackages(slice.quantity, packageSize), unitAmount, slice.number),
+          ? ratedLine('tierUsage', inTier, unitAmount, number)
+          : ratedLine('tierPackages', begunPackages(inTier, packageSize), unitAmount, number),
       )
     }
-    if (flatAmount !== null) lines.push(amountLine('tierFlat', flatAmount, slice.number))
+    if (flatAmount !== null) lines.push(amountLine('tierFlat', flatAmount, number))
   }
   return lines
 }

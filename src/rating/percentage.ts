@@ -37,7 +37,9 @@ export function ratePercentage(
   const charged =
     events?.kind === 'count'
       ? chargedByCount(price, quantity, events.count)
-      : chargedEvents(price, share, events?.amounts ?? [quantity])
+      : isPlain(price) && events === undefined
+        ? { sum: quantity, events: 1, boundsChange: ZERO }
+        : chargedEvents(price, share, events?.amounts ?? [quantity])
   const lines: RatedLine[] = []
   if (!isZero(charged.sum)) lines.push(ratedLine('percentage', charged.sum, share))
   if (charged.events > 0 && !isZero(price.fixedAmount)) {
@@ -45,6 +47,11 @@ export function ratePercentage(
   }
   if (!isZero(charged.boundsChange)) lines.push(amountLine('eventBounds', charged.boundsChange))
   return lines
+}
+
+/** Nothing is free and nothing is bounded: the sum is what is charged. */
+function isPlain({ freeUnits, freeEvents, perEvent }: PercentagePrice): boolean {
+  return freeEvents === 0 && perEvent === null && isZero(freeUnits)
 }
 
 /** Where only the number of events is known, free events are counted off and bounds of single events cannot bind. */

@@ -24,6 +24,10 @@ function openDue(request: RatingRequest): Due {
 
 function stateAfter(request: RatingRequest): PeriodState {
   const { quantity, previousQuantity, events } = request
+  const due = request.part === 'open' ? openDue(request) : ALL_DUE
+  if (previousQuantity === undefined && request.groups === undefined && events === undefined) {
+    return { usage: { quantity, groups: null }, due }
+  }
   const groups = request.groups?.map((group): QuantityGroup =>
     group.previousQuantity === undefined
       ? group
@@ -35,13 +39,14 @@ function stateAfter(request: RatingRequest): PeriodState {
   }
   return {
     usage: events === undefined ? usage : { ...usage, events },
-    due: request.part === 'open' ? openDue(request) : ALL_DUE,
+    due,
   }
 }
 
 /** The state after the earlier parts; null when nothing was billed before. */
 function stateBefore(request: RatingRequest): PeriodState | null {
   const { groups, previousQuantity, part } = request
+  if (groups === undefined && previousQuantity === undefined) return null
   const known = groups?.some((group) => group.previousQuantity !== undefined) ?? false
   if (previousQuantity === undefined && !known) return null
   const previous =

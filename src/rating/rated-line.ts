@@ -1,4 +1,4 @@
-import { add, type Decimal, multiply, ONE, ZERO } from '../money/decimal.ts'
+import { type Decimal, multiply, ONE, pow10 } from '../money/decimal.ts'
 import type { RatedLine, RatedLineKind } from './rating-outcome.ts'
 
 /** A line of `quantity * unitAmount`. @param tier 1 is the first; 0 where there are no tiers */
@@ -18,7 +18,18 @@ export function amountLine(kind: RatedLineKind, amount: Decimal, tier: number = 
 
 /** The exact sum of the lines' amounts. */
 export function sumOfLines(lines: readonly RatedLine[]): Decimal {
-  let sum = ZERO
-  for (const line of lines) sum = add(sum, line.amount)
-  return sum
+  const [first] = lines
+  if (first !== undefined && lines.length === 1) return first.amount
+  let coefficient = 0n
+  let scale = 0
+  for (const { amount } of lines) {
+    // Lines of one price mostly have one scale: then this is an addition each, and nothing is made on the way.
+    if (amount.scale > scale) {
+      coefficient *= pow10(amount.scale - scale)
+      scale = amount.scale
+    }
+    coefficient +=
+      amount.scale === scale ? amount.coefficient : amount.coefficient * pow10(scale - amount.scale)
+  }
+  return { coefficient, scale }
 }

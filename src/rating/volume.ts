@@ -3,7 +3,7 @@ import { type Decimal, isZero } from '../money/decimal.ts'
 import { begunPackages } from './package.ts'
 import { amountLine, ratedLine } from './rated-line.ts'
 import type { RatedLine } from './rating-outcome.ts'
-import { tierReached } from './tier-slices.ts'
+import { tierReached } from './tiers.ts'
 
 /**
  * Every unit at the amount of the tier that the whole quantity reaches, and that tier's flat amount. The total may fall

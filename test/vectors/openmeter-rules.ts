@@ -16,7 +16,7 @@ import { begunPackages } from '../../src/rating/package.ts'
 import { servedShare } from '../../src/rating/proration.ts'
 import { rate } from '../../src/rating/rate.ts'
 import type { RatedLine, RatingOutcome } from '../../src/rating/rating-outcome.ts'
-import { tierReached, tierSlices } from '../../src/rating/tier-slices.ts'
+import { quantityInTier, tierReached } from '../../src/rating/tiers.ts'
 import { convertUnits } from '../../src/rating/unit-conversion.ts'
 import { conversionOf, digitsOf, priceOf, quantity, request } from './openmeter-prices.ts'
 import { bare, currencyOf, intervalOf, rated } from './terms.ts'
@@ -61,15 +61,20 @@ export function mapSlices(vector: Field): Mapped {
   const from = quantity(vector, 'from')
   const to = quantity(vector, 'to')
   const amountAt = (at: Decimal): string => toText(rated(rate({ ...terms, quantity: at })).amount)
-  const before = tierSlices(price.tiers, from)
-  const slices = tierSlices(price.tiers, to).flatMap((slice) => {
-    const earlier = before.find((other) => other.number === slice.number)
-    const inSlice = subtract(slice.quantity, earlier?.quantity ?? ZERO)
+  const inTiers = (units: Decimal): Decimal[] => {
+    if (isZero(units)) return []
+    const reached = tierReached(price.tiers, units).number
+    return Array.from({ length: reached }, (_, i) => quantityInTier(price.tiers, i + 1, reached, units))
+  }
+  const before = inTiers(from)
+  const slices = inTiers(to).flatMap((units, i) => {
+    const earlier = before[i]
+    const inSlice = subtract(units, earlier ?? ZERO)
     if (isZero(inSlice)) return []
-    const start = price.tiers[slice.number - 2]?.upTo ?? ZERO
+    const start = price.tiers[i - 1]?.upTo ?? ZERO
     return [
       {
-        tier: slice.number,
+        tier: i + 1,
         quantity: toText(inSlice),
         enters_tier_here: earlier === undefined,
         total_before: amountAt(earlier === undefined ? start : from),
