@@ -1,5 +1,6 @@
-/** Size of a piece; a row never spans two. */
-const CHUNK_BYTES = 1 << 20
+/** Size of a piece; a row never spans two. The first ones are small: most writers hold a few rows. */
+const CHUNK_BYTES_MIN = 1 << 14
+const CHUNK_BYTES_MAX = 1 << 20
 /** Up to this length a loop beats a native copy. */
 const LOOP_BYTES_MAX = 24
 
@@ -9,6 +10,7 @@ export class RowWriter {
   #chunk: Buffer = Buffer.alloc(0)
   #at = 0
   #rows = 0
+  #chunkBytes = CHUNK_BYTES_MIN
 
   get rows(): number {
     return this.#rows
@@ -35,7 +37,8 @@ export class RowWriter {
   reserve(bytes: number): void {
     if (this.#at + bytes <= this.#chunk.length) return
     if (this.#at > 0) this.#full.push(this.#chunk.subarray(0, this.#at))
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes))
+    this.#chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, bytes))
+    this.#chunkBytes = Math.min(CHUNK_BYTES_MAX, this.#chunkBytes * 4)
     this.#at = 0
   }
 

@@ -1,29 +1,24 @@
 import { randomInt } from 'node:crypto'
-import { setImmediate as yieldToLoop, setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../time/clock.ts'
 import { covers, type Cut } from '../usage/coordinate.ts'
 import { type EventLog, type LogBatch, type LogConsumer, LogError } from '../usage/event-log.ts'
 import { PackError } from '../usage/pack-walker.ts'
 import { EVENT_PARTITIONS, TOPIC_EPOCH, TOPIC_EVENTS, TOPIC_OBSERVED } from '../usage/topics.ts'
 import { FlushBuffer } from './flush-buffer.ts'
+import { JOURNAL_RANGES_MAX, sumLongJournals } from './journal-sums.ts'
 import { observedRecords } from './observed.ts'
 import type { AggregateMetrics, JournalView, StageLogger } from './ports.ts'
 import type { UsageSink } from './sink.ts'
+import { AGGREGATE_GROUP, uncommittedRecords } from './republication.ts'
+import { type StageTimers, systemTimers } from './stage-timers.ts'
 import type { MinuteMark } from './touched.ts'
 
-export const AGGREGATE_GROUP = 'tallyman-aggregate'
 /** Beyond it fetching waits: an insert of more rows gains nothing and holds memory. */
 const BUFFERED_ROWS_MAX = 250_000
 /** Packs encoded before other work gets its turn. */
 const SLICE_RECORDS = 200
 const SLICE_ROWS = 10_000
 const RETRY_PAUSE_MS_MAX = 5000
-/** Ranges of a partition's journal from which on a summing row is written at start. */
-const JOURNAL_RANGES_MAX = 500
-const REPLAY_BYTES = 4_194_304
-/** Of a partition at start. Who is not named again then is named with the next event. */
-const REPUBLISHED_RECORDS_MAX = 10_000
-
 export interface AggregatorConfig {
   readonly flushIntervalMs: number
   readonly flushRowsMax: number
@@ -38,6 +33,10 @@ export interface AggregatorDeps {
   readonly config: AggregatorConfig
   /** Told of every flush once it counts. */
   readonly onFlushed?: (marks: readonly MinuteMark[]) => void
+  /** Simulations bring their own. */
+  readonly timers?: StageTimers
+  /** Whether a record may come where another was expected. Simulations leave it out to show what it protects from. */
+  readonly isContiguous?: (expected: number | undefined, offset: number) => boolean
 }
 
 export interface Aggregator extends JournalView {
@@ -59,6 +58,7 @@ export function createAggregatorWorker(deps: AggregatorDeps): Aggregator {
 
 class Worker implements Aggregator {
   readonly #deps: AggregatorDeps
+  readonly #timers: StageTimers
   readonly #seed = randomInt(2 ** 32)
   /** Partition → the offset that has to come next. */
   readonly #expected = new Map<number, number>()
@@ -66,13 +66,15 @@ class Worker implements Aggregator {
   readonly #waiters = new Set<{ readonly cut: Cut; readonly wake: () => void }>()
   #open: FlushBuffer
   #flushing: { readonly done: Promise<void>; readonly buffer: FlushBuffer } | null = null
-  #timer: NodeJS.Timeout | null = null
+  #cancelFlush: (() => void) | null = null
   #consumer: LogConsumer | null = null
   #stopping = new AbortController()
+  #flushes = 0
   #fault: string | null = null
 
   constructor(deps: AggregatorDeps) {
     this.#deps = deps
+    this.#timers = deps.timers ?? systemTimers
     this.#open = this.#newBuffer()
   }
 
@@ -96,8 +98,7 @@ class Worker implements Aggregator {
     await this.#consumer?.stop()
     this.#consumer = null
     await this.#settle()
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#stopTimer()
     this.#open = this.#newBuffer()
     this.#expected.clear()
   }
@@ -142,19 +143,9 @@ class Worker implements Aggregator {
   }
 
   async #resumeJournal(): Promise<void> {
-    const journal = await this.#deps.sink.readJournal()
+    const journal = await sumLongJournals(this.#deps.sink, this.#deps.clock.now())
     for (const { partition, end } of journal)
       this.#ends[partition] = Math.max(this.#ends[partition] ?? 0, end)
-    const long = journal.filter(({ ranges, end }) => ranges > JOURNAL_RANGES_MAX && end > 0)
-    if (long.length === 0) return
-    const now = this.#deps.clock.now()
-    await this.#deps.sink.writeJournal(
-      long.map(({ partition, end, events, bytes, checksum }) => ({
-        ...{ partition, from: 0, to: end, events, bytes, checksum },
-        ingestedMaxMs: now,
-      })),
-      now,
-    )
   }
 
   async #resumeAt(partition: number): Promise<number> {
@@ -168,31 +159,11 @@ class Worker implements Aggregator {
 
   /** A crash may have come between journal and publication: what was not committed is published again. */
   async #republish(): Promise<void> {
-    const { log } = this.#deps
-    const committed = new Map(
-      (await log.committed(TOPIC_EVENTS, AGGREGATE_GROUP)).map(({ partition, offset }) => [
-        partition,
-        offset,
-      ]),
-    )
-    const oldest = new Map(
-      (await log.startOffsets(TOPIC_EVENTS)).map(({ partition, offset }) => [partition, offset]),
-    )
-    for (const { partition, offset: end } of this.journal()) {
-      let at = Math.max(
-        committed.get(partition) ?? 0,
-        oldest.get(partition) ?? 0,
-        end - REPUBLISHED_RECORDS_MAX,
-      )
-      while (at < end) {
-        const records = await log.read(TOPIC_EVENTS, partition, at, REPLAY_BYTES)
-        if (records.length === 0) break
-        const replayed = this.#newBuffer()
-        for (const record of records) if (record.offset < end) replayed.add(partition, record)
-        await this.#publish(replayed)
-        at = (records.at(-1)?.offset ?? at) + 1
-        await yieldToLoop()
-      }
+    for await (const { partition, records } of uncommittedRecords(this.#deps.log, this.journal())) {
+      const replayed = this.#newBuffer()
+      for (const record of records) replayed.add(partition, record)
+      await this.#publish(replayed)
+      await this.#timers.yield()
     }
   }
 
@@ -215,7 +186,7 @@ class Worker implements Aggregator {
       await this.#makeRoom()
       if (i % SLICE_RECORDS === SLICE_RECORDS - 1 || rowsSinceYield >= SLICE_ROWS) {
         rowsSinceYield = 0
-        await yieldToLoop()
+        await this.#timers.yield()
       }
     }
     this.#deps.metrics.buffered(this.#open.rows)
@@ -225,7 +196,7 @@ class Worker implements Aggregator {
 
   #assertNext(partition: number, offset: number): void {
     const expected = this.#expected.get(partition)
-    if (offset === expected) return
+    if (this.#deps.isContiguous?.(expected, offset) ?? offset === expected) return
     const fault = `partition ${partition}: record ${offset} came where ${expected ?? 'nothing'} was expected`
     if (expected !== undefined && offset > expected) {
       this.#deps.metrics.partitionHalted(partition)
@@ -245,14 +216,18 @@ class Worker implements Aggregator {
   }
 
   #scheduleFlush(): void {
-    if (this.#timer !== null || this.#open.isEmpty) return
-    this.#timer = setTimeout(() => this.#startFlush(), this.#deps.config.flushIntervalMs)
+    if (this.#cancelFlush !== null || this.#open.isEmpty) return
+    this.#cancelFlush = this.#timers.after(this.#deps.config.flushIntervalMs, () => this.#startFlush())
+  }
+
+  #stopTimer(): void {
+    this.#cancelFlush?.()
+    this.#cancelFlush = null
   }
 
   /** One insert in flight: while one is, the buffer goes on filling and is written right after it. */
   #startFlush(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#stopTimer()
     if (this.#flushing !== null || this.#open.isEmpty) return
     const buffer = this.#open
     this.#open = this.#newBuffer()
@@ -297,6 +272,7 @@ class Worker implements Aggregator {
     metrics.watermark(Math.max(...buffer.ranges.map(({ ingestedMaxMs }) => ingestedMaxMs)) / 1000)
     for (const waiter of this.#waiters) if (covers(this.journal(), waiter.cut)) waiter.wake()
     this.#deps.onFlushed?.(marks)
+    if (++this.#flushes % JOURNAL_RANGES_MAX === 0) await this.#persist('sums', () => this.#resumeJournal())
     if (await this.#persist('observed', () => this.#publish(buffer))) {
       await this.#persist('commit', async () => this.#consumer?.commit(this.journal()))
     }
@@ -315,7 +291,7 @@ class Worker implements Aggregator {
           'a step of the flush failed; trying again',
         )
         if (this.#stopping.signal.aborted) return false
-        await pause(pauseMs, undefined, { ref: false })
+        await this.#timers.pause(pauseMs)
       }
     }
   }
