@@ -7,6 +7,13 @@ import { Pack } from './pack.ts'
 /** Packs are closed at these bounds, so that with one more event they stay below the 512 KiB of a record. */
 const PACK_EVENTS_MAX = 1000
 const PACK_BYTES_MAX = 393_216
+/**
+ * Where an append takes this long, the clients that it answers are back before the next should go: half of them would
+ * miss it and wait for two. Large groups go at once.
+ */
+const SLOW_APPEND_MS = 1
+const LINGER_MS = 1
+const LINGER_EVENTS_MAX = 1000
 /** Encoders kept for reuse, per partition; more were needed only by a backlog that has passed. */
 const SPARE_ENCODERS_MAX = 3
 
@@ -40,14 +47,21 @@ export interface GroupCommitDeps {
   readonly metrics: Pick<IngestMetrics, 'appended'>
   /** Some record is not on the log, or nobody knows. Called before any waiter is answered. */
   readonly onFailed: (reason: unknown) => void
+  /** Milliseconds of a clock that never jumps; performance.now where absent. */
+  readonly monotonicMs?: () => number
+  /** Calls back after a pause; setTimeout where absent. */
+  readonly pause?: (resume: () => void, ms: number) => void
 }
 
 /**
  * One append in flight. While it is under way packs fill; when it is durable the next group goes, and an idle log is
- * written at once, at the end of the event loop's turn. A fixed linger would cap the rate of clients that wait.
+ * written at once, at the end of the event loop's turn. A fixed linger would cap the rate of clients that wait; only
+ * behind a slow append a small group waits 1 ms for those who were just answered.
  */
 export function createGroupCommit(deps: GroupCommitDeps): GroupCommit {
   const { log, topic, partitions, clock, metrics, onFailed } = deps
+  const monotonicMs = deps.monotonicMs ?? (() => performance.now())
+  const pause = deps.pause ?? ((resume, ms) => void setTimeout(resume, ms))
   if (partitions > 31) throw new RangeError('a group counts its partitions in 31 bits')
   const full: Group[] = []
   const spareEncoders: PackEncoder[] = []
@@ -58,10 +72,22 @@ export function createGroupCommit(deps: GroupCommitDeps): GroupCommit {
   function schedule(): void {
     if (isScheduled || inFlight !== null) return
     isScheduled = true
-    setImmediate(() => {
-      isScheduled = false
+    setImmediate(appendScheduled)
+  }
+
+  function appendScheduled(): void {
+    isScheduled = false
+    appendNext()
+  }
+
+  /** After an append: at once, or after the pause. */
+  function goOn(appendMs: number): void {
+    if (appendMs < SLOW_APPEND_MS || full.length > 0 || eventsOf(open) >= LINGER_EVENTS_MAX) {
       appendNext()
-    })
+      return
+    }
+    isScheduled = true
+    pause(appendScheduled, LINGER_MS)
   }
 
   function appendNext(): void {
@@ -76,7 +102,7 @@ export function createGroupCommit(deps: GroupCommitDeps): GroupCommit {
   }
 
   async function append(group: Group): Promise<void> {
-    const startedMs = performance.now()
+    const startedMs = monotonicMs()
     const ingestedAt = clock.now()
     // A pack stays empty when the only events meant for it were rejected.
     const packs = group.packs.filter((pack) => pack !== undefined && pack.encoder.count > 0) as Pack[]
@@ -106,13 +132,13 @@ export function createGroupCommit(deps: GroupCommitDeps): GroupCommit {
         failure ??= outcome?.reason ?? 'the log gave no outcome for a record'
       }
     }
+    const appendMs = monotonicMs() - startedMs
     if (packs.length > 0) {
-      const seconds = (performance.now() - startedMs) / 1000
-      metrics.appended({ seconds, records: packs.length, bytes, failedRecords })
+      metrics.appended({ seconds: appendMs / 1000, records: packs.length, bytes, failedRecords })
     }
     if (failure !== null) onFailed(failure)
     inFlight = null
-    appendNext()
+    goOn(appendMs)
     for (const waiter of group.waiters) waiter.resolve((waiter.partitions & failedPartitions) === 0)
   }
 
@@ -140,6 +166,12 @@ export function createGroupCommit(deps: GroupCommitDeps): GroupCommit {
       return new Promise((resolve) => group.waiters.push({ partitions: mask, resolve }))
     },
   }
+}
+
+function eventsOf({ packs }: Group): number {
+  let events = 0
+  for (const pack of packs) events += pack?.encoder.count ?? 0
+  return events
 }
 
 function emptyGroup(partitions: number): Group {
