@@ -49,6 +49,16 @@ create table quota_assignments (
 );
 create index quota_assignments_holder on quota_assignments (tenant, holder_kind, holder_id);
 
+-- The quota ledger's books at an offset of its command log: a start reads them and the log's tail. They can be lost.
+create table quota_ledger_snapshots (
+  partition integer primary key,
+  log_offset bigint not null,
+  now_ms bigint not null,
+  hash text not null,
+  accounts text not null,
+  updated_at timestamptz not null default now()
+);
+
 -- Rungs reached and holders let in again. The id is made of what the notice says: it is told once.
 create table quota_notices (
   tenant text not null,

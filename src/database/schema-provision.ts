@@ -63,11 +63,21 @@ interface QuotaTopUpsTable {
   created_at: Generated<Date>
 }
 
+interface QuotaLedgerSnapshotsTable {
+  partition: number
+  log_offset: number
+  now_ms: number
+  hash: string
+  accounts: string
+  updated_at: Generated<Date>
+}
+
 /** The tables of 0002_keys_and_quotas.sql, as rows look in this program. */
 export interface ProvisionTables {
   quotas: QuotasTable
   api_keys: ApiKeysTable
   quota_assignments: QuotaAssignmentsTable
+  quota_ledger_snapshots: QuotaLedgerSnapshotsTable
   quota_notices: QuotaNoticesTable
   quota_top_ups: QuotaTopUpsTable
 }

@@ -1,9 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { ApiKeyId, CustomerKey, SubjectId } from '../id/ids.ts'
 import type { KeyState } from '../provision/key-state.ts'
+import type { Gatekeeper } from '../provision/gatekeeper.ts'
 import type { Keyring } from '../provision/keyring.ts'
 import type { KeyTable } from '../provision/key-table.ts'
-import { parsePermission, type PermissionQuery } from '../provision/permission.ts'
 import type { KeyChangeOutcome, KeyStore } from '../provision/ports.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
 import {
@@ -15,6 +15,7 @@ import {
   keyView,
   mintedKeyShape,
 } from './key-shapes.ts'
+import { checkRequestOf, checkRequestShape, checkWith, invalidRequest, permissionOf } from './keys-check.ts'
 import { ProblemError } from './problem.ts'
 import { scoped } from './scoped.ts'
 import { verificationShape, verificationView } from './verification-shape.ts'
@@ -24,6 +25,8 @@ export interface KeyRoutesDeps {
   readonly keyring: Keyring
   readonly store: Pick<KeyStore, 'get' | 'list' | 'lastUses'>
   readonly table: Pick<KeyTable, 'verify' | 'explain'>
+  /** Takes the units of leased quotas; without it `cost` is refused. */
+  readonly gatekeeper?: Gatekeeper
   /** Resolves when what was committed before is on the log and applied in this process. */
   readonly settle: () => Promise<void>
   /** Resolves when it is applied in every process that answers for keys. */
@@ -46,7 +49,7 @@ const body = <Shape extends z.ZodType>(schema: Shape, required = true) => ({
 
 /** `/v1/keys`: mint, list, rotate, suspend, revoke and verify API keys. */
 export function createKeyRoutes(deps: KeyRoutesDeps): Api {
-  const { authenticator, keyring, store, table, settle, settleEverywhere } = deps
+  const { authenticator, keyring, store, table, gatekeeper, settle, settleEverywhere } = deps
   const admin = scoped(authenticator, 'admin')
   const reader = scoped(authenticator, 'read')
   const api = createRouter()
@@ -146,32 +149,16 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
         'Always answered 200; `status` is what to answer the caller of your own API with. A valid answer spends one request of the rate.',
       tags,
       middleware: reader,
-      request: body(
-        z.strictObject({
-          key: z.string().max(500),
-          permission: z
-            .string()
-            .min(1)
-            .max(1000)
-            .nullish()
-            .openapi({ example: 'chat.write AND (model.small OR model.large)' }),
-          ip: z.union([z.ipv4(), z.ipv6()]).nullish().openapi({
-            description: 'Where your caller comes from; keys that are bound to addresses need it.',
-          }),
-          cost: z.record(z.string(), z.string()).optional(),
-        }),
-      ),
+      request: body(checkRequestShape),
       responses: { 200: json(verificationShape, 'The decision') },
     }),
-    (c) => {
-      const { key, permission, ip } = c.req.valid('json')
-      const found = table.verify({
-        tenant: c.get('principal').tenant,
-        key,
-        permission: queryOf(permission ?? null),
-        from: ip ?? null,
-      })
-      return c.json(verificationView(found), 200, SECRET)
+    async (c) => {
+      const request = checkRequestOf(c.get('principal').tenant, c.req.valid('json'))
+      if (request.cost.size === 0) return c.json(verificationView(table.verify(request)), 200, SECRET)
+      const { verification, reserved } = await checkWith(gatekeeper, request)
+      // What is announced here is used: work of unknown cost goes through /v1/reservations.
+      reserved?.settle()
+      return c.json(verificationView(verification), 200, SECRET)
     },
   )
 
@@ -209,7 +196,7 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const state = await store.get(c.get('principal').tenant, id as ApiKeyId)
       if (state === null) throw unknownKey(id)
       const { permission = null } = c.req.valid('query')
-      return c.json(verificationView(table.explain(state, queryOf(permission))), 200)
+      return c.json(verificationView(table.explain(state, permissionOf(permission))), 200)
     },
   )
 
@@ -348,19 +335,7 @@ function importedHash({ value, hint = 'imported' }: { value: string; hint?: stri
   const hash = hashText(value)
   if (hash !== null) return { hash, hint }
   const detail = 'must be a SHA-256 in hex (64 digits), base64 or base64url'
-  throw invalid('invalidRequest', '/hash/value', detail)
-}
-
-function queryOf(text: string | null): PermissionQuery | null {
-  if (text === null) return null
-  const parsed = parsePermission(text)
-  if (parsed.kind === 'query') return parsed.query
-  throw invalid('invalidPermission', '/permission', parsed.detail)
-}
-
-function invalid(code: string, pointer: string, detail: string): ProblemError {
-  const errors = [{ pointer, detail }]
-  return new ProblemError({ status: 400, code, title: 'The request is not valid', detail, errors })
+  throw invalidRequest('invalidRequest', '/hash/value', detail)
 }
 
 function unknownKey(id: string): ProblemError {

@@ -187,6 +187,16 @@ export function createQuotaRoutes({ authenticator, book, store, settle, newTopUp
             title: 'The quota is not held',
             detail: `No key of "${id}" carries the quota "${key}". A key with it in "quotas" makes "${id}" hold it.`,
           })
+        case 'fraction': {
+          const errors = [{ pointer: '/units', detail: 'must be a whole number' }]
+          throw new ProblemError({
+            status: 400,
+            code: 'unitsFraction',
+            title: 'The units are not whole',
+            detail: `The quota "${key}" is leased: its units are counted one by one.`,
+            errors,
+          })
+        }
         case 'conflict':
           throw new ProblemError({
             status: 409,

@@ -69,8 +69,10 @@ interface Local {
   /** When and on which version of the books units were refused for good. */
   refused: { readonly atMs: number; readonly version: number; readonly units: bigint } | null
   faulty: boolean
-  /** Admitted on the word of a policy, to be repaid from the next lease. */
-  debt: bigint
+  /** Units admitted without a lease, on the word of a policy or beyond what was reserved; cumulative. */
+  owed: bigint
+  /** How much of it the ledger knows. */
+  charged: bigint
 }
 
 /** The hand of the gate that counts: leases in memory, a single thread, and nothing between the look and the take. */
@@ -85,7 +87,7 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     let local = locals.get(index)
     if (local === undefined) {
       const client = createLeaseClient({ holder, incarnation, ttlMs })
-      local = { name, client, asking: null, refused: null, faulty: false, debt: 0n }
+      local = { name, client, asking: null, refused: null, faulty: false, owed: 0n, charged: 0n }
       locals.set(index, local)
     }
     return local
@@ -106,6 +108,9 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
   }
   const askOnce = async (local: Local, minUseful: bigint): Promise<void> => {
     const { client, name } = local
+    // What is drained goes back ahead of the question, so that the books know of it when they answer.
+    client.wallet.seal(deps.now(name).at, monotonicMs(), false)
+    giveBack(local).catch(onFault)
     const command = client.ask(minUseful, monotonicMs())
     try {
       const outcome = client.receive(command, await authority.submit(name, command, clockOf(name)))
@@ -115,7 +120,6 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
         outcome === 'denied' && denial?.final === true
           ? { atMs: monotonicMs(), version: versionOf(name), units: command.minUseful }
           : null
-      if (outcome === 'granted') repay(local)
     } catch (error) {
       local.faulty = true
       onFault(error)
@@ -123,28 +127,46 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
   }
   const versionOf = (name: AccountName): number => authority.account(name)?.version ?? 0
 
-  const repay = (local: Local): void => {
-    if (local.debt === 0n) return
-    const left = available(local)
-    const part = left < local.debt ? left : local.debt
-    const taken = local.client.take(part, deps.now(local.name).at, monotonicMs())
-    if (taken === null) return
-    local.client.wallet.settle(taken, part)
-    local.debt -= part
+  /** Tells the ledger what was admitted without a lease. */
+  const payDebt = async (local: Local): Promise<void> => {
+    const { name, owed } = local
+    if (owed === local.charged) return
+    await authority.submit(
+      name,
+      { kind: 'charge', source: `${holder}#${incarnation}`, cumulative: owed },
+      clockOf(name),
+    )
+    local.charged = owed
   }
 
-  const isRefusedForGood = (local: Local, units: bigint): boolean => {
-    const account = authority.account(local.name)
-    if (account !== null) {
+  const isLacking = ({ account, units }: Cost): boolean => available(localOf(account)) < units
+
+  /** What there is to say to a request that lacks units; null while waiting can help. */
+  const verdictOn = (
+    costs: readonly Cost[],
+    lacking: readonly Cost[],
+    waitedMs: number,
+  ): Admission | null => {
+    const [first] = lacking
+    if (first === undefined) return null
+    if (stopped) return refuse('unavailable', first)
+    const hopeless = lacking.find(isRefusedForGood)
+    if (hopeless !== undefined) return refuse('exhausted', hopeless)
+    // A ledger that does not answer is not asked again and again while a request waits.
+    const faulty = lacking.some(({ account }) => localOf(account).faulty && localOf(account).asking === null)
+    if (faulty && waitedMs > 0) return byPolicy(costs, lacking, first)
+    if (waitedMs < waitMs) return null
+    const denied = lacking.find(({ account }) => localOf(account).client.denial() !== null)
+    return denied === undefined ? byPolicy(costs, lacking, first) : refuse('inFlight', denied)
+  }
+
+  const isRefusedForGood = ({ account: name, units }: Cost): boolean => {
+    const local = localOf(name)
+    const account = authority.account(name)
+    if (account !== null && isCurrent(account.epoch, local)) {
       const { limit, settled } = figuresOfAccount(account)
       // More than the whole rest of the period: no lease of anybody can come back to make room for it.
-      if (
-        limit !== null &&
-        limit - settled < units &&
-        available(local) < units &&
-        isCurrent(account.epoch, local)
-      )
-        return true
+      if (limit !== null && limit - settled < units && available(local) < units) return true
     }
     const { refused } = local
     return (
@@ -158,12 +180,18 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     epoch.resetAt === null || deps.now(local.name).at < epoch.resetAt
 
   const takeAll = (costs: readonly Cost[]): Reserved | null => {
-    if (costs.some(({ account, units }) => available(localOf(account)) < units)) return null
-    const taken = costs.map(({ account, units }) => {
-      const local = localOf(account)
-      const held = local.client.take(units, deps.now(account).at, monotonicMs())
+    // One reading of each clock for the look and the take: a period must not turn between the two.
+    const nowMs = monotonicMs()
+    const wanted = costs.map(({ account, units }) => ({
+      local: localOf(account),
+      units,
+      at: deps.now(account).at,
+    }))
+    if (wanted.some(({ local, units, at }) => local.client.wallet.available(at, nowMs) < units)) return null
+    const taken = wanted.map(({ local, units, at }) => {
+      const held = local.client.take(units, at, nowMs)
       if (held === null) throw new Error('units went between the look and the take')
-      if (local.client.isLow(deps.now(account).at, monotonicMs())) void ask(local, 1n)
+      if (local.client.isLow(at, nowMs)) void ask(local, 1n)
       return { local, held, units }
     })
     return reservedOf(costs, taken)
@@ -190,10 +218,10 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     }
   }
 
-  /** More was used than was reserved: it happened, so it is charged, from what is at hand or as a debt. */
+  /** More was used than was reserved: it happened, so it is charged, from what is at hand or past it. */
   const chargeMore = (local: Local, units: bigint): void => {
     const taken = local.client.take(units, deps.now(local.name).at, monotonicMs())
-    if (taken === null) local.debt += units
+    if (taken === null) local.owed += units
     else local.client.wallet.settle(taken, units)
   }
 
@@ -204,19 +232,18 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
   })
 
   /** Nobody can be asked: the policies of all quotas that lack units must let the request in. */
-  const byPolicy = (costs: readonly Cost[], lacking: readonly Cost[]): Admission => {
-    const [first] = lacking
-    if (first === undefined) throw new Error('nothing is lacking')
+  const byPolicy = (costs: readonly Cost[], lacking: readonly Cost[], first: Cost): Admission => {
     for (const cost of lacking) {
       const local = localOf(cost.account)
       const policy = authority.account(cost.account)?.terms.onUnavailable ?? 'closed'
-      const fits = policy === 'open' || (policy === 'debt' && local.debt + cost.units <= debtUnitsMax)
+      const fits =
+        policy === 'open' || (policy === 'debt' && local.owed - local.charged + cost.units <= debtUnitsMax)
       if (!fits) return refuse('unavailable', cost)
     }
     const covered = costs.filter((cost) => !lacking.includes(cost))
     const reserved = takeAll(covered)
     if (reserved === null) return refuse('unavailable', first)
-    for (const { account, units } of lacking) localOf(account).debt += units
+    for (const { account, units } of lacking) localOf(account).owed += units
     return { kind: 'admitted', reserved }
   }
 
@@ -233,48 +260,28 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
 
   return {
     async admit(costs) {
-      const untilMs = monotonicMs() + waitMs
+      const startedMs = monotonicMs()
       for (;;) {
-        if (stopped) return refuse('unavailable', costs[0] ?? NO_COST)
         const reserved = takeAll(costs)
         if (reserved !== null) return { kind: 'admitted', reserved }
-        const lacking = costs.filter(({ account, units }) => available(localOf(account)) < units)
-        const hopeless = lacking.find(({ account, units }) => isRefusedForGood(localOf(account), units))
-        if (hopeless !== undefined) return refuse('exhausted', hopeless)
-        if (
-          lacking.some(
-            ({ account }) =>
-              localOf(account).faulty &&
-              localOf(account).asking === null &&
-              monotonicMs() >= untilMs - waitMs + RETRY_MS,
-          )
-        ) {
-          return byPolicy(costs, lacking)
-        }
-        if (monotonicMs() >= untilMs) {
-          const denied = lacking.find(({ account }) => localOf(account).client.denial() !== null)
-          return denied === undefined ? byPolicy(costs, lacking) : refuse('inFlight', denied)
-        }
+        const lacking = costs.filter(isLacking)
+        const verdict = verdictOn(costs, lacking, monotonicMs() - startedMs)
+        if (verdict !== null) return verdict
+        const leftMs = Math.max(0, startedMs + waitMs - monotonicMs())
         const asking = lacking.map(({ account, units }) => {
           const local = localOf(account)
           return ask(local, units - available(local))
         })
-        await Promise.race([Promise.all(asking), pause(Math.max(0, untilMs - monotonicMs()))])
-        // Denied, and others hold units: what is recalled comes back in a moment.
-        if (takeable(lacking)) continue
-        await pause(Math.min(RETRY_MS, Math.max(0, untilMs - monotonicMs())))
-      }
-
-      function takeable(lacking: readonly Cost[]): boolean {
-        return lacking.every(({ account, units }) => {
-          const local = localOf(account)
-          return available(local) >= units || isRefusedForGood(local, units)
-        })
+        await Promise.race([Promise.all(asking), pause(leftMs)])
+        // Denied because others hold the rest: what is recalled from them comes back in a moment.
+        const isWaiting = lacking.some((cost) => isLacking(cost) && !isRefusedForGood(cost))
+        if (isWaiting) await pause(Math.min(RETRY_MS, Math.max(0, startedMs + waitMs - monotonicMs())))
       }
     },
 
     recall(name) {
-      const local = localOf(name)
+      const local = locals.get(accountIndex(name))
+      if (local === undefined) return
       local.client.wallet.sealForRecall()
       giveBack(local).catch(onFault)
     },
@@ -282,8 +289,8 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     async housekeep() {
       for (const local of locals.values()) {
         local.client.wallet.seal(deps.now(local.name).at, monotonicMs(), false)
-        if (local.debt > 0n && local.asking === null) await ask(local, 1n)
         await giveBack(local).catch(onFault)
+        await payDebt(local).catch(onFault)
       }
     },
 
@@ -293,6 +300,7 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
         await local.asking
         local.client.wallet.seal(deps.now(local.name).at, monotonicMs(), true)
         await giveBack(local).catch(onFault)
+        await payDebt(local).catch(onFault)
       }
     },
 
@@ -301,16 +309,11 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
       for (const local of locals.values()) {
         sum += available(local)
         held += local.client.wallet.held()
-        debt += local.debt
+        debt += local.owed - local.charged
       }
       return { available: sum, held, debt }
     },
   }
-}
-
-const NO_COST: Cost = {
-  account: { tenant: '' as never, quotaKey: '' as never, holder: { kind: 'subject', id: '' as never } },
-  units: 0n,
 }
 
 function pause(ms: number): Promise<void> {

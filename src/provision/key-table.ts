@@ -75,6 +75,8 @@ export interface KeyTable {
   verify(request: VerifyRequest): Verification
   /** The same decision on a state that is known, without presenting its key and without spending anything. */
   explain(state: KeyState, permission: PermissionQuery | null): Verification
+  /** The key that was presented, whatever its condition; null when there is none. */
+  find(presented: string): HeldKey | null
   statuses(): Iterable<QuotaStatus>
   size(): number
   /** Bytes that the keys take. */
@@ -182,6 +184,10 @@ export function createKeyTable({ holders, monotonicMs, metrics, noteUse }: KeyTa
 
     decide,
     verify: (request) => verificationOf(decide(request)),
+    find(presented) {
+      const found = find(presented)
+      return 'kind' in found ? null : found
+    },
     explain: (state, permission) => verificationOf(judged(state, state.hint, { permission }, false)),
 
     *statuses() {

@@ -5,13 +5,14 @@ import type { Holder } from './holder.ts'
 import type { QuotaStatus } from './key-state.ts'
 import { rungName } from './ladder.ts'
 import type { Assignment, HolderDirectory, MeterDirectory, PutQuotaOutcome, QuotaStore } from './ports.ts'
+import { type LeasedQuotas, wholeUnits } from './leased-quotas.ts'
 import type { Quota, Rung } from './quota.ts'
 import type { Quotas } from './quotas.ts'
 import type { Notice } from './settle.ts'
 
 export interface QuotaFault {
   readonly kind: 'refused'
-  readonly code: 'unknownMeter' | 'meterMissing' | 'repeatedRung'
+  readonly code: 'unknownMeter' | 'meterMissing' | 'repeatedRung' | 'limitFraction' | 'rungNotLeased'
   readonly pointer: string
   readonly detail: string
 }
@@ -26,6 +27,8 @@ export interface HeldQuota {
 }
 
 export type TopUpOutcome =
+  /** Units of leased quotas are whole. */
+  | { readonly kind: 'fraction' }
   | { readonly kind: 'added' | 'repeated'; readonly held: HeldQuota }
   | { readonly kind: 'unknown' }
   /** The id was used for other units or another quota. */
@@ -34,6 +37,8 @@ export type TopUpOutcome =
 export interface QuotaBookDeps {
   readonly store: QuotaStore
   readonly quotas: Pick<Quotas, 'evaluate'>
+  /** The books of leased quotas; without it those can be defined and not used. */
+  readonly leased?: Pick<LeasedQuotas, 'topUp'>
   readonly holders: Pick<HolderDirectory, 'customerOf' | 'now'>
   readonly meters: MeterDirectory
   readonly clock: Clock
@@ -54,7 +59,8 @@ export interface QuotaBook {
   }): Promise<TopUpOutcome>
 }
 
-export function createQuotaBook({ store, quotas, holders, meters, clock }: QuotaBookDeps): QuotaBook {
+export function createQuotaBook(deps: QuotaBookDeps): QuotaBook {
+  const { store, quotas, leased, holders, meters, clock } = deps
   const holdersOf = (tenant: TenantId, id: string): readonly Holder[] => {
     const payer = holders.customerOf(tenant, id as SubjectId)
     return [
@@ -75,7 +81,7 @@ export function createQuotaBook({ store, quotas, holders, meters, clock }: Quota
     const held = await read(assignment)
     const now = holders.now(assignment.tenant, assignment.holder)
     const over = held.status === null || (held.status.resetAt !== null && now >= held.status.resetAt)
-    if (!over || assignment.quota.mode !== 'observed') return held
+    if (!over) return held
     await quotas.evaluate([assignment])
     return read(assignment)
   }
@@ -104,6 +110,12 @@ export function createQuotaBook({ store, quotas, holders, meters, clock }: Quota
       if (status === null) return { kind: 'unknown' }
       const at = holders.now(tenant, assignment.holder)
       const { holder } = assignment
+      if (assignment.quota.mode === 'leased') {
+        const outcome = (await leased?.topUp({ tenant, quotaKey, holder }, topUpId, units)) ?? 'unknown'
+        if (outcome !== 'added') return { kind: outcome }
+        await quotas.evaluate([assignment])
+        return { kind: 'added', held: await read(assignment) }
+      }
       const outcome = await store.topUp({
         id: topUpId,
         assignment: { tenant, quotaKey, holder },
@@ -118,6 +130,9 @@ export function createQuotaBook({ store, quotas, holders, meters, clock }: Quota
   }
 }
 
+/** They let in what is beyond the limit, which a lease never does. */
+const SOFT_ACTIONS: ReadonlySet<string> = new Set(['grace', 'throttle', 'overage'])
+
 function faultOf(draft: Omit<Quota, 'version'>, meters: MeterDirectory): QuotaFault | null {
   if (draft.mode === 'observed' && draft.meter === null) {
     const detail = 'An observed quota limits what a meter counts: name the meter.'
@@ -126,6 +141,17 @@ function faultOf(draft: Omit<Quota, 'version'>, meters: MeterDirectory): QuotaFa
   if (draft.meter !== null && meters.eventTypeOf(draft.tenant, draft.meter) === null) {
     const detail = `There is no meter "${draft.meter}".`
     return { kind: 'refused', code: 'unknownMeter', pointer: '/meter', detail }
+  }
+  if (draft.mode === 'leased') {
+    if (draft.limit !== null && wholeUnits(draft.limit) === null) {
+      const detail = 'A leased quota counts units one by one: its limit is a whole number.'
+      return { kind: 'refused', code: 'limitFraction', pointer: '/limit', detail }
+    }
+    const soft = draft.ladder.findIndex((rung) => SOFT_ACTIONS.has(rung.action))
+    if (soft !== -1) {
+      const detail = `A leased quota is hard: "${draft.ladder[soft]?.action ?? ''}" needs the mode "observed".`
+      return { kind: 'refused', code: 'rungNotLeased', pointer: `/ladder/${soft}/action`, detail }
+    }
   }
   const names = draft.ladder.map(rungName)
   const twice = names.findIndex((name, index) => names.indexOf(name) !== index)

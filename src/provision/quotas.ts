@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import { type Instant, instantOf } from '../time/instant.ts'
 import { epochAt } from './quota.ts'
+import type { LeasedQuotas } from './leased-quotas.ts'
 import type { KeyTable } from './key-table.ts'
 import type { Assignment, HolderDirectory, ProvisionMetrics, QuotaStore, UsageReader } from './ports.ts'
 import { settle } from './settle.ts'
@@ -9,6 +10,8 @@ export interface QuotasDeps {
   readonly store: QuotaStore
   readonly holders: HolderDirectory
   readonly usage: UsageReader
+  /** The books of leased quotas; without it those are left alone. */
+  readonly leased?: Pick<LeasedQuotas, 'sync' | 'standing'>
   /** Told of new statuses at once, ahead of the topic. */
   readonly table: Pick<KeyTable, 'apply' | 'statuses'>
   /** Milliseconds of a clock that never jumps. */
@@ -32,7 +35,8 @@ const EVALUATIONS_MAX = 4
 /** A clock that is this little behind the last evaluation is another process's, not another time. */
 const CLOCK_SKEW_MAX_MS = 300_000
 
-export function createQuotas({ store, holders, usage, table, monotonicMs, metrics }: QuotasDeps): Quotas {
+export function createQuotas(deps: QuotasDeps): Quotas {
+  const { store, holders, usage, leased, table, monotonicMs, metrics } = deps
   const slots = pLimit(EVALUATIONS_MAX)
 
   const evaluateOne = async (assignment: Assignment): Promise<void> => {
@@ -42,8 +46,15 @@ export function createQuotas({ store, holders, usage, table, monotonicMs, metric
       found = 'same'
       const { tenant, holder } = assignment
       const profile = await holders.profile(tenant, holder)
-      if (profile === null || quota.meter === null || quota.mode !== 'observed') return null
+      if (profile === null) return null
       const now = notBefore(holders.now(tenant, holder), previous?.evaluatedAt ?? null)
+      if (quota.mode === 'leased') {
+        if (leased === undefined) return null
+        await leased.sync(assignment, quota, profile, now)
+        const standing = leased.standing(assignment)
+        return standing === null ? null : settle({ quota, holder, previous, keys, now, ...standing })
+      }
+      if (quota.meter === null) return null
       const epoch = epochAt(quota.period, now, profile.timezone, profile.billingPeriod)
       const [used, added] = await Promise.all([
         usage.usageOf({ tenant, meter: quota.meter, subjects: profile.subjects, interval: epoch.interval }),

@@ -3,7 +3,7 @@ import { createKeyring, type Keyring } from '../../src/provision/keyring.ts'
 import { createKeyTable, type KeyTable } from '../../src/provision/key-table.ts'
 import type { HolderDirectory, MeterDirectory, ProvisionMetrics } from '../../src/provision/ports.ts'
 import type { Quota } from '../../src/provision/quota.ts'
-import { createQuotas, type Quotas } from '../../src/provision/quotas.ts'
+import { createQuotas, type Quotas, type QuotasDeps } from '../../src/provision/quotas.ts'
 import { type Instant, type Interval, parseInstant } from '../../src/time/instant.ts'
 import { createMemoryGateStore, type MemoryGateStore } from './memory-gate-store.ts'
 
@@ -75,7 +75,13 @@ export interface Gate {
 }
 
 /** The whole gate on memory stores: customer `acme` with the subjects `a` and `b`, in Berlin's zone or another. */
-export function openGate(options: { readonly now?: string; readonly timezone?: string } = {}): Gate {
+export function openGate(
+  options: {
+    readonly now?: string
+    readonly timezone?: string
+    readonly leased?: NonNullable<QuotasDeps['leased']>
+  } = {},
+): Gate {
   const store = createMemoryGateStore()
   const gate = {
     store,
@@ -106,6 +112,7 @@ export function openGate(options: { readonly now?: string; readonly timezone?: s
   const quotas = createQuotas({
     store: store.quotas,
     holders,
+    ...(options.leased === undefined ? {} : { leased: options.leased }),
     usage: {
       usageOf: async ({ subjects, interval }) => {
         gate.usageQueries.push(interval)

@@ -96,7 +96,7 @@ export interface Account {
   readonly sessions: Readonly<Record<string, Session>>
   /** Lease → units by which it was reconciled, in this epoch. */
   readonly reconciled: Readonly<Record<string, bigint>>
-  /** Source → cumulative units that it charged past the gate, in this epoch. */
+  /** Source → units that it charged past the gate in all its life. */
   readonly charged: Readonly<Record<string, bigint>>
   /** Rung → when it was reached, in this epoch. */
   readonly reachedAt: Readonly<Record<string, Instant>>

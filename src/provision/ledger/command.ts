@@ -32,7 +32,7 @@ export type Command =
       /** `epoch`: when the current period ends. */
       readonly expiresAt: Instant | 'epoch' | null
     }
-  /** Units that came past the gate, as the cumulative figure of their source in this period. */
+  /** Units that came past the gate, as the cumulative figure of the life of their source: a repetition adds nothing. */
   | { readonly kind: 'charge'; readonly source: string; readonly cumulative: bigint }
   | { readonly kind: 'tick' }
 

@@ -37,7 +37,6 @@ export function inEpoch(account: Account, epoch: Epoch, now: Instant): Account {
     epoch,
     pools: [basePool(account.terms, epoch), ...grants, ...rollover(account, epoch)],
     reconciled: {},
-    charged: {},
     reachedAt: {},
   }
 }
