@@ -146,15 +146,16 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     costs: readonly Cost[],
     lacking: readonly Cost[],
     waitedMs: number,
+    hasAsked: boolean,
   ): Admission | null => {
     const [first] = lacking
     if (first === undefined) return null
     if (stopped) return refuse('unavailable', first)
     const hopeless = lacking.find(isRefusedForGood)
     if (hopeless !== undefined) return refuse('exhausted', hopeless)
-    // A ledger that does not answer is not asked again and again while a request waits.
+    // A ledger that does not answer is asked once by a request, not again and again while it waits.
     const faulty = lacking.some(({ account }) => localOf(account).faulty && localOf(account).asking === null)
-    if (faulty && waitedMs > 0) return byPolicy(costs, lacking, first)
+    if (faulty && hasAsked) return byPolicy(costs, lacking, first)
     if (waitedMs < waitMs) return null
     const denied = lacking.find(({ account }) => localOf(account).client.denial() !== null)
     return denied === undefined ? byPolicy(costs, lacking, first) : refuse('inFlight', denied)
@@ -261,11 +262,11 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
   return {
     async admit(costs) {
       const startedMs = monotonicMs()
-      for (;;) {
+      for (let hasAsked = false; ; hasAsked = true) {
         const reserved = takeAll(costs)
         if (reserved !== null) return { kind: 'admitted', reserved }
         const lacking = costs.filter(isLacking)
-        const verdict = verdictOn(costs, lacking, monotonicMs() - startedMs)
+        const verdict = verdictOn(costs, lacking, monotonicMs() - startedMs, hasAsked)
         if (verdict !== null) return verdict
         const leftMs = Math.max(0, startedMs + waitMs - monotonicMs())
         const asking = lacking.map(({ account, units }) => {

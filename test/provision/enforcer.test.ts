@@ -69,8 +69,10 @@ describe('an enforcer', () => {
         admission.reserved.settle()
       }
     }
-    const consumers = Array.from({ length: 200 }, (_, i) => enforcers[i % 3])
-    await Promise.all(consumers.map((enforcer) => (enforcer === undefined ? undefined : consume(enforcer))))
+    const consumers = Array.from({ length: 200 }, (_, i) => enforcers.slice(i % 3)[0]).filter(
+      (enforcer) => enforcer !== undefined,
+    )
+    await Promise.all(consumers.map(consume))
     clearInterval(recalling)
     expect(admitted).toBe(1000)
     for (const enforcer of enforcers) await enforcer.stop()
