@@ -1,17 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A running `tallyman start`, as a user would start it, in a process of its own. */
 export interface ServerProcess {
   readonly apiUrl: string
   readonly metricsUrl: string
+  /** Empty in roles without a control plane. */
   readonly adminKey: string
   readonly pid: number
+  /** Resolves with the exit code when it has ended, by whatever; null after a signal. */
+  readonly exited: Promise<number | null>
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>
   /** SIGKILL: nothing is drained. */
   kill9(): Promise<void>
+  /** The process stands still, its connections stay: what a long pause of the machine looks like. */
+  freeze(): void
+  thaw(): void
   /** What it has written to standard error so far. */
   errors(): string
 }
@@ -51,13 +57,17 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     errors += text
   })
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const die = (): void => void child.kill('SIGKILL')
+  process.once('exit', die)
+  void exited.then(() => process.off('exit', die))
   const line = await firstLine(child, exited, () => errors)
   const { apiUrl, metricsUrl } = JSON.parse(line) as { readonly apiUrl: string; readonly metricsUrl: string }
   return {
     apiUrl,
     metricsUrl,
-    adminKey: readFileSync(join(options.dataDirectory, 'admin.key'), 'utf8').trim(),
+    adminKey: adminKeyIn(options.dataDirectory),
     pid: child.pid ?? 0,
+    exited,
     stop: () => {
       child.kill('SIGTERM')
       return exited
@@ -66,8 +76,15 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       child.kill('SIGKILL')
       await exited
     },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     errors: () => errors,
   }
+}
+
+function adminKeyIn(dataDirectory: string): string {
+  const path = join(dataDirectory, 'admin.key')
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
 }
 
 function firstLine(
