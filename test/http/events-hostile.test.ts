@@ -196,43 +196,49 @@ const request = fc.record({
 })
 
 describe('hostile requests', () => {
-  it('are answered below 500 with a known code, and leave nothing behind', { timeout: 60_000 }, async () => {
-    const { url, faults, metrics } = await aServer()
-    await fc.assert(
-      fc.asyncProperty(request, async ({ body: bytes, path, contentType, encoding, binary }) => {
-        const packed =
-          encoding === 'gzip'
-            ? gzipSync(bytes)
-            : encoding === 'gzip of a bomb'
-              ? gzipSync(Buffer.alloc(2_000_000))
-              : bytes
-        const response = await fetch(url + path, {
-          method: 'POST',
-          headers: {
-            authorization: 'Bearer any',
-            ...(contentType === '' ? {} : { 'content-type': contentType }),
-            ...(encoding === 'none' ? {} : { 'content-encoding': encoding.split(' ', 1)[0] ?? '' }),
-            ...binary,
-          },
-          body: new Uint8Array(packed),
-        })
-        const text = await response.text()
-        expect(response.status, text).toBeLessThan(500)
-        if (response.status >= 400) {
-          expect(response.headers.get('content-type')).toBe('application/problem+json')
-          const problem = JSON.parse(text) as { readonly code: string; readonly detail: string }
-          expect(KNOWN_CODES).toContain(problem.code)
-          expect(problem.detail.length).toBeLessThan(1000)
-        } else if (response.status === 202 && text !== '') {
-          const { rejected } = JSON.parse(text) as { readonly rejected: readonly { readonly code: string }[] }
-          for (const { code } of rejected) expect(REJECTION_CODES).toContain(code)
-        }
-        expect(metrics.queueBytes()).toBe(0)
-      }),
-      { numRuns: 300, endOnFailure: true },
-    )
-    expect(faults).toEqual([])
-  })
+  it(
+    'I5: are answered below 500 with a known code, and leave nothing behind',
+    { timeout: 60_000 },
+    async () => {
+      const { url, faults, metrics } = await aServer()
+      await fc.assert(
+        fc.asyncProperty(request, async ({ body: bytes, path, contentType, encoding, binary }) => {
+          const packed =
+            encoding === 'gzip'
+              ? gzipSync(bytes)
+              : encoding === 'gzip of a bomb'
+                ? gzipSync(Buffer.alloc(2_000_000))
+                : bytes
+          const response = await fetch(url + path, {
+            method: 'POST',
+            headers: {
+              authorization: 'Bearer any',
+              ...(contentType === '' ? {} : { 'content-type': contentType }),
+              ...(encoding === 'none' ? {} : { 'content-encoding': encoding.split(' ', 1)[0] ?? '' }),
+              ...binary,
+            },
+            body: new Uint8Array(packed),
+          })
+          const text = await response.text()
+          expect(response.status, text).toBeLessThan(500)
+          if (response.status >= 400) {
+            expect(response.headers.get('content-type')).toBe('application/problem+json')
+            const problem = JSON.parse(text) as { readonly code: string; readonly detail: string }
+            expect(KNOWN_CODES).toContain(problem.code)
+            expect(problem.detail.length).toBeLessThan(1000)
+          } else if (response.status === 202 && text !== '') {
+            const { rejected } = JSON.parse(text) as {
+              readonly rejected: readonly { readonly code: string }[]
+            }
+            for (const { code } of rejected) expect(REJECTION_CODES).toContain(code)
+          }
+          expect(metrics.queueBytes()).toBe(0)
+        }),
+        { numRuns: 300, endOnFailure: true },
+      )
+      expect(faults).toEqual([])
+    },
+  )
 })
 
 /** A request that is written by hand; resolves with everything the server says until it closes, or the first answer. */

@@ -49,7 +49,7 @@ describe('void', () => {
     expect(stage.log.events()).toHaveLength(50)
   })
 
-  it('is written once, however often it is asked for and for whatever reason', async () => {
+  it('I7: is written once, however often it is asked for and for whatever reason', async () => {
     const stage = aStage()
     await correct(stage, 'void', { events: [target, target] })
     const again = await correct(stage, 'void', { events: [{ ...target, reason: 'another' }] })

@@ -67,6 +67,30 @@ describe('accept', () => {
     expect(new Set(log.events().map(({ id }) => id)).size).toBe(100)
   })
 
+  it('I3: a duplicate is not confirmed before its first copy is durable', async () => {
+    const { send, log } = aStage()
+    log.hold()
+    const first = send([aCloudEvent()])
+    await log.untilHeld()
+    let answer: IngestAnswer | null = null
+    const second = send([aCloudEvent()]).then((given) => (answer = given))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(answer).toBeNull()
+    log.failNext(() => 'failed')
+    log.release()
+    expect(await first).toMatchObject({ kind: 'unavailable' })
+    expect(await second).toMatchObject({ kind: 'unavailable' })
+    expect(await send([aCloudEvent()])).toEqual(accepted(1))
+  })
+
+  it('I3: other content under a known identity is kept, and counted as a conflict', async () => {
+    const { send, log, metrics } = aStage()
+    await send([aCloudEvent()])
+    expect(await send([aCloudEvent({ data: { tokens: 13 } })])).toEqual(accepted(0, 1))
+    expect(log.events().map(({ properties }) => properties)).toEqual([{ tokens: '12' }, { tokens: '13' }])
+    expect(metrics.judged.at(-1)).toMatchObject({ duplicates: 1, conflicts: 1 })
+  })
+
   it('a failed partition does not fail requests that did not touch it', async () => {
     const { send, log } = aStage()
     const one = aCloudEvent({ id: 'a' })

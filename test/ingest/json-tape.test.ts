@@ -216,7 +216,7 @@ describe('JsonTape', () => {
     expect(isJson(text)).toBe(false)
   })
 
-  it('keeps keys with escapes apart, whatever was read before', () => {
+  it('I6: keeps keys with escapes apart, whatever was read before', () => {
     expect(read('{"h":[],"\\\\":0}')).toEqual({ value: { h: [], '\\': 0 } })
     expect(read('{"h":1,"\\"":2}')).toEqual({ value: { h: 1, '"': 2 } })
     expect(read('{"h":1,"\\n":2}')).toEqual({ value: { h: 1, '\n': 2 } })

@@ -175,7 +175,7 @@ describe('rejections', () => {
     expect(await sendText(`[${text}]`)).toMatchObject({ rejected: [{ id: null, code: 'notAnObject' }] })
   })
 
-  it('an event with several faults is answered with the first in the list', async () => {
+  it('I4: an event with several faults is answered with the first in the list', async () => {
     const { sendText } = aStageWithSchema()
     const pairs = fc.tuple(fc.constantFrom(...REJECTIONS), fc.constantFrom(...REJECTIONS))
     await fc.assert(
@@ -269,7 +269,7 @@ function hides(a: RejectionCode, b: RejectionCode): boolean {
 }
 
 describe('numbers', () => {
-  it('are kept as they are spelled, in plain notation', async () => {
+  it('I6: are kept as they are spelled, in plain notation', async () => {
     const { sendText, log } = aStage()
     const spelled = {
       a: ['1.50', '1.5'],
