@@ -84,7 +84,7 @@ function sideBySide(
 function rounds(work: () => void): number {
   const start = process.cpuUsage()
   let count = 0
-  let usedUs = 0
+  let usedUs: number
   do {
     work()
     count += quantitiesCount

@@ -4,7 +4,14 @@ import { type Document, isScalar, parseDocument, visit } from 'yaml'
 import { CliFailure, fileFailure } from './failure.ts'
 
 /** Members that the API takes as JSON numbers. Every other number in a file is an exact decimal and goes out as text. */
-const WHOLE_NUMBERS = new Set(['anchorDay', 'requestsPerSecond', 'burst', 'ttlSeconds'])
+const WHOLE_NUMBERS = new Set([
+  'anchorDay',
+  'requestsPerSecond',
+  'burst',
+  'ttlSeconds',
+  'freeEvents',
+  'digits',
+])
 
 /**
  * Reads a YAML or JSON document; `-` is stdin. Numbers keep the digits that were written (`0.0000025` becomes the

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CliDeps } from '../deps.ts'
 import { collect, given, readPairs } from '../flags.ts'
+import { addPlanFileCommands } from './plan.ts'
 import { addListCommand, addPutCommand, addShowCommand, type ResourceKind } from './resource.ts'
 
 const METER: ResourceKind = {
@@ -111,4 +112,5 @@ export function addPlanCommand(program: Command, deps: CliDeps): void {
       return given({ name, currency, interval })
     },
   )
+  addPlanFileCommands(group, deps)
 }
