@@ -22,7 +22,7 @@ export interface SpoolOptions {
 }
 
 export interface SpoolFault {
-  readonly code: 'torn' | 'writeFailed' | 'syncFailed' | 'removeFailed'
+  readonly code: 'torn' | 'writeFailed' | 'syncFailed' | 'removeFailed' | 'lockFailed'
   readonly detail: string
 }
 
@@ -122,7 +122,11 @@ class DiskSpool implements Spool {
     this.#cancelSync?.()
     this.#cancelSync = null
     this.#retire()
-    this.#lock.release()
+    try {
+      this.#lock.release()
+    } catch (error) {
+      this.#tell('lockFailed', error) // the next process sees that this one is gone
+    }
   }
 
   #bytes(): number {
