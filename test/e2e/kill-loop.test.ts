@@ -1,0 +1,18 @@
+import { describe, expect, it } from 'vitest'
+import { killEmbedded } from '../support/kill-embedded.ts'
+import { NOTHING_ASTRAY } from '../support/load-account.ts'
+
+describe('kill -9 of the whole system at random under load, everything embedded', () => {
+  it('I1, I3, I5: every acknowledged event counts, once, and nothing else does', async () => {
+    const seed = Date.now() % 1_000_000
+    const result = await killEmbedded({
+      kills: 10,
+      seed,
+      eventsPerSecond: 3000,
+      onProgress: (text) => console.log(`seed ${seed}: ${text}`),
+    })
+    expect(result.faults).toEqual([])
+    expect(result.account).toMatchObject(NOTHING_ASTRAY)
+    expect(result.account.acknowledged).toBeGreaterThan(1000)
+  })
+})
