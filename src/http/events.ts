@@ -3,7 +3,13 @@ import type { Context } from 'hono'
 import type { IngestAnswer, RefusalCode } from '../ingest/answer.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { type Api, type ApiEnv, authenticateRequest, type Authenticator, createRouter } from './api.ts'
-import { BodyBudget, type BodyBounds, declaredBytes, readBoundedBody } from './bounded-body.ts'
+import {
+  BODIES_BYTES_MAX,
+  BodyBudget,
+  type BodyBounds,
+  declaredBytes,
+  readBoundedBody,
+} from './bounded-body.ts'
 import { answerJson } from './direct-answer.ts'
 import { EVENT_ROUTES } from './event-descriptions.ts'
 import { ProblemError } from './problem.ts'
@@ -18,8 +24,6 @@ export interface EventRoutesDeps {
   /** Longest time that a body may take to arrive; BODY_MS_MAX where absent. */
   readonly bodyMsMax?: number
 }
-
-const BODIES_BYTES_MAX = 67_108_864
 
 /**
  * `POST /v1/events`, the path of every event: no schema library, no middleware of its own, bytes handed to the stage;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readExactJson } from '../../ingest/exact-json.ts'
 import { type Api, authenticateRequest, createRouter } from '../api.ts'
-import type { BodyBounds } from '../bounded-body.ts'
+import { BODIES_BYTES_MAX, BodyBudget, type BodyBounds } from '../bounded-body.ts'
 import { problemOf } from '../events.ts'
 import { type CompatDeps, readCompatBody } from './call.ts'
 import { acceptLago, isLagoBody } from './lago.ts'
@@ -22,7 +22,7 @@ export interface CompatRoutesDeps extends CompatDeps {
  */
 export function createCompatRoutes(deps: CompatRoutesDeps): Api {
   const api = createRouter()
-  const bounds: BodyBounds = { bytesMax: deps.bodyBytesMax }
+  const bounds: BodyBounds = { bytesMax: deps.bodyBytesMax, budget: new BodyBudget(BODIES_BYTES_MAX) }
 
   // OpenMeter and Lago share this path: Lago's bodies are plain JSON with `event` or `events` at the top.
   api.post('/api/v1/events', async (c) => {
