@@ -1,4 +1,4 @@
-// Counts the requests of an HTTP service: one event per answered request, for the customer whose key it came with.
+// Counts the requests of an HTTP service: one event per request, for the customer whose key it came with.
 // Run: TALLYMAN_URL=http://127.0.0.1:8888 TALLYMAN_API_KEY=tm_live_… node examples/http-service.ts
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -18,15 +18,15 @@ const tallyman = createTallyman({
 })
 
 const service = createServer((request, response) => {
-  response.on('finish', () => {
-    // Neither waits nor throws: the answer is as fast as without metering, whether Tallyman can be reached or not.
-    tallyman.record({
-      type: 'http.request',
-      subject: request.headers['x-customer']?.toString() ?? 'anonymous',
-      data: { route: request.url?.split('?')[0] ?? '', status: String(response.statusCode) },
-    })
+  const status = request.url === '/missing' ? 404 : 200
+  // Before the answer goes out, so that nothing is answered and not counted. It neither waits nor throws: the answer is
+  // as fast as without metering, whether Tallyman can be reached or not.
+  tallyman.record({
+    type: 'http.request',
+    subject: request.headers['x-customer']?.toString() ?? 'anonymous',
+    data: { route: request.url?.split('?')[0] ?? '', status: String(status) },
   })
-  response.writeHead(request.url === '/missing' ? 404 : 200).end('hello\n')
+  response.writeHead(status).end('hello\n')
 })
 service.listen(Number(PORT), '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${(service.address() as AddressInfo).port}`)

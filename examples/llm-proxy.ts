@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
+import { json } from 'node:stream/consumers'
 // In a service of your own: '@tallyman/client'.
 import { createTallyman } from '../client/src/index.ts'
 
@@ -39,16 +40,13 @@ async function stream(question: object, subject: string, write: (line: string) =
 
 const proxy = createServer((request, response) => {
   const subject = request.headers['x-customer']?.toString() ?? 'anonymous'
-  void (async () => {
-    const chunks = await Array.fromAsync(request as AsyncIterable<Buffer>)
-    await stream(JSON.parse(Buffer.concat(chunks).toString()) as object, subject, (line) =>
-      response.write(line),
-    )
-    response.end()
-  })().catch((error: unknown) => {
-    console.error(error)
-    response.destroy()
-  })
+  json(request)
+    .then((question) => stream(question as object, subject, (line) => response.write(line)))
+    .then(() => response.end())
+    .catch((error: unknown) => {
+      console.error(error)
+      response.destroy()
+    })
 })
 proxy.listen(0, '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)

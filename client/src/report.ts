@@ -16,7 +16,9 @@ export function reporter(onRejected: ((rejection: Rejection) => void) | undefine
 export function reportFault(onFault: ((fault: Fault) => void) | undefined): (fault: Fault) => void {
   if (onFault !== undefined) return (fault) => callBack(() => onFault(fault))
   return ({ code, detail, retryInMs }) => {
-    console.error(`tallyman: delivery is held up: ${code}: ${detail} Next try in ${Math.ceil(retryInMs)} ms.`)
+    console.error(
+      `tallyman: delivery is held up: ${code}: ${detail} (next try in ${Math.ceil(retryInMs)} ms)`,
+    )
   }
 }
 

@@ -273,6 +273,61 @@ describe('what goes wrong on the way', () => {
   })
 })
 
+describe('the counts', () => {
+  it('C2: recorded = durable + rejected + dropped + buffered, at every moment', async () => {
+    const behaviour = fc.constantFrom<Behaviour>(
+      TAKE,
+      { kind: 'take', reject: { 'evt-1': 'tooOld', 'evt-4': 'tooOld' } },
+      { kind: 'takeAndDrop' },
+      { kind: 'answer', status: 413 },
+      problem(503, 'overloaded'),
+      problem(400, 'malformedBatch'),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(behaviour, { maxLength: 10 }),
+        fc.constantFrom('reject' as const, 'dropOldest' as const),
+        fc.integer({ min: 1, max: 6 }),
+        async (script, whenFull, bufferEventsMax) => {
+          const round = await startFaultServer()
+          round.behave = (n) => script[n] ?? TAKE
+          const told: string[] = []
+          const client = createTallyman({
+            url: round.url,
+            apiKey: 'key',
+            source: '/gateway',
+            clock,
+            whenFull,
+            bufferEventsMax,
+            batchEventsMax: 3,
+            onRejected: ({ id }) => void told.push(id ?? ''),
+            onFault: () => undefined,
+          })
+          const expectBalance = (): void => {
+            const { recorded, durable, rejected, dropped, refused, bufferedEvents } = client.stats()
+            expect(recorded).toBe(durable + rejected + dropped + bufferedEvents)
+            expect(told.length).toBe(rejected + dropped + (refused['bufferFull'] ?? 0))
+          }
+          try {
+            for (let n = 0; n < 12; n++) {
+              client.record(usage(n))
+              expectBalance()
+              if (n % 4 === 3) await driven(clock, client.flush(50))
+              expectBalance()
+            }
+            expect(await driven(clock, client.close(3_600_000))).toEqual({ left: 0 })
+            expectBalance()
+            expect(new Set(told).size).toBe(told.length)
+          } finally {
+            await round.stop()
+          }
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
+
 describe('a full buffer', () => {
   beforeEach(() => {
     server.behave = () => problem(503, 'overloaded')

@@ -218,13 +218,20 @@ describe('the examples', () => {
     }
     const answers = await Promise.all([5, 70, 300].map(ask))
     expect(answers.map((text) => text.split('data: {').length - 1)).toEqual([6, 71, 301])
+    // A caller who hangs up has used what the model has made.
+    const hangsUp = await fetch(url, {
+      method: 'POST',
+      headers: { 'x-customer': 'acme' },
+      body: '{"tokens":2000}',
+    })
+    await hangsUp.body?.cancel()
     await server.kill9()
     await ask(1000)
     server = await startServer({ dataDirectory, args: ['--port', new URL(server.apiUrl).port] })
     proxy.child.kill('SIGTERM')
     expect((await proxy.end).output).toContain('closed, 0 events left')
-    await expectMetered('input', '40')
-    await expectMetered('output', '1375')
+    await expectMetered('input', '50')
+    await expectMetered('output', '3375')
   })
 
   it('leave the books in order', async () => {
