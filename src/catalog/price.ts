@@ -160,19 +160,11 @@ export interface Commitment {
   readonly trueUp: boolean
 }
 
-export const PRORATION_CONVENTIONS = [
-  'actualDays',
-  'actualOver30',
-  'fixed30',
-  'thirty360',
-  'second',
-  'none',
-] as const
+export const PRORATION_CONVENTIONS = ['actualDays', 'fixed30', 'thirty360', 'second', 'none'] as const
 /**
  * How the share of a period that a fee covers is counted.
  * - `actualDays`: days of the zone's calendar over the days of the period. The default.
- * - `actualOver30`: the same days over 30.
- * - `fixed30`: days less what the months whose end is crossed have beyond 30, over 30.
+ * - `fixed30`: days less what the months whose end is crossed have beyond 30, so that a month has 30.
  * - `thirty360`: 30E/360: every month has 30 days, and the 31st counts as the 30th.
  * - `second`: time that passed over the time of the period.
  * - `none`: any service is charged as the whole period.

@@ -8,11 +8,45 @@ import type { Instant, Interval } from '../time/instant.ts'
 
 const WHOLE = rational(1n, 1n)
 
+/** What a service takes up of its period, in whole days or milliseconds. */
+export interface ServedUnits {
+  readonly billed: number
+  readonly whole: number
+  readonly unit: 'day' | 'millisecond'
+}
+
 /**
- * The share of a period that a service takes up. Intervals are half-open: the day of a change belongs to what comes after
- * it. A service of the whole period is the whole, whatever its months count; a period without length cannot be shared, and
- * what is charged for it is charged whole.
+ * Counts a service and its period by a convention. Intervals are half-open: the day of a change belongs to what comes after
+ * it. Services that follow each other in a period count up to the whole, so that shares of it may be cumulated. With `none`
+ * any service is the whole.
  */
+export function servedUnits(
+  service: Interval,
+  period: Interval,
+  convention: ProrationConvention,
+  timezone: string,
+): ServedUnits {
+  switch (convention) {
+    case 'none':
+      return { billed: 1, whole: 1, unit: 'day' }
+    case 'second':
+      return {
+        billed: service.end - service.start,
+        whole: period.end - period.start,
+        unit: 'millisecond',
+      }
+    case 'actualDays':
+    case 'fixed30':
+    case 'thirty360':
+      return {
+        billed: servedDays(service, convention, timezone),
+        whole: servedDays(period, convention, timezone),
+        unit: 'day',
+      }
+  }
+}
+
+/** The share of a period that a service takes up. A period in which nothing can be counted is charged whole. */
 export function servedShare(
   service: Interval,
   period: Interval,
@@ -20,23 +54,9 @@ export function servedShare(
   timezone: string,
 ): Rational {
   if (service.start <= period.start && service.end >= period.end) return WHOLE
-  switch (convention) {
-    case 'none':
-      return WHOLE
-    case 'second':
-      return rational(BigInt(service.end - service.start), BigInt(period.end - period.start))
-    case 'actualDays':
-    case 'thirty360': {
-      const periodDays = servedDays(period, convention, timezone)
-      // From a 30th to a 31st there is no day in 30E/360, so there is nothing to share.
-      return periodDays === 0
-        ? WHOLE
-        : rational(BigInt(servedDays(service, convention, timezone)), BigInt(periodDays))
-    }
-    case 'actualOver30':
-    case 'fixed30':
-      return rational(BigInt(servedDays(service, convention, timezone)), 30n)
-  }
+  const { billed, whole } = servedUnits(service, period, convention, timezone)
+  // From a 30th to a 31st there is no day in 30E/360, so there is nothing to share.
+  return whole === 0 ? WHOLE : rational(BigInt(billed), BigInt(whole))
 }
 
 /** The days of a service by the convention; whole days of the zone's calendar. */
@@ -47,7 +67,6 @@ export function servedDays(service: Interval, convention: ProrationConvention, t
     case 'thirty360':
       return thirty360Days(service, timezone)
     case 'actualDays':
-    case 'actualOver30':
     case 'second':
     case 'none':
       return localDaysIn(service, timezone)

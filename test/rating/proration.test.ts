@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { PRORATION_CONVENTIONS, type ProrationConvention } from '../../src/catalog/price.ts'
 import { splitCumulatively } from '../../src/money/allocate.ts'
 import { add, type Decimal, decimal, toFixedText, ZERO } from '../../src/money/decimal.ts'
-import { changeWithinPeriod, keptUntil, servedDays, servedShare } from '../../src/rating/proration.ts'
+import {
+  changeWithinPeriod,
+  keptUntil,
+  servedDays,
+  servedShare,
+  servedUnits,
+} from '../../src/rating/proration.ts'
 import { type Instant, instantOf, type Interval } from '../../src/time/instant.ts'
 
 const day = (text: string): Instant => instantOf(Date.parse(`${text}T00:00:00Z`))
@@ -19,7 +25,6 @@ describe('the share of a period', () => {
 
   it('follows from the convention', () => {
     expect(share(service, january, 'actualDays')).toBe('21/31')
-    expect(share(service, january, 'actualOver30')).toBe('7/10')
     expect(share(service, january, 'fixed30')).toBe('2/3')
     expect(share(service, january, 'thirty360')).toBe('2/3')
     expect(share(service, january, 'second')).toBe('21/31')
@@ -36,6 +41,30 @@ describe('the share of a period', () => {
 
   it('is whole for a whole period, whatever its months count', () => {
     for (const convention of PRORATION_CONVENTIONS) expect(share(january, january, convention)).toBe('1/1')
+  })
+
+  it('I12: counts services that follow each other up to the whole of their period, by each convention', () => {
+    const cuts = fc.uniqueArray(fc.integer({ min: 1, max: 89 }), { minLength: 1, maxLength: 5 })
+    const shared = PRORATION_CONVENTIONS.filter((convention) => convention !== 'none')
+    fc.assert(
+      fc.property(
+        cuts,
+        fc.constantFrom(...shared),
+        fc.integer({ min: 0, max: 400 }),
+        (days, convention, from) => {
+          const start = instantOf(day('2024-01-01') + from * 86_400_000)
+          const period = { start, end: instantOf(start + 90 * 86_400_000) }
+          const ends = [
+            ...days.sort((a, b) => a - b).map((n) => instantOf(start + n * 86_400_000)),
+            period.end,
+          ]
+          const units = ends.map((end, i) =>
+            servedUnits({ start: ends[i - 1] ?? start, end }, period, convention, 'UTC'),
+          )
+          expect(units.reduce((sum, { billed }) => sum + billed, 0)).toBe(units[0]?.whole)
+        },
+      ),
+    )
   })
 
   it('counts days of the zone’s calendar, which may have 23 or 25 hours', () => {

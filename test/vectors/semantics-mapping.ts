@@ -13,6 +13,15 @@ function notInThisRelease(subject: string): Mapping {
   }
 }
 
+const WHOLE_RESERVATIONS =
+  'policy: a reservation is granted whole or not at all, and settled once: work is not let in for a part of what it asks'
+
+/** The source grants what is left, and renews a reservation step by step. */
+const mapReservation: Mapping = (vector) => {
+  vector.describes('input')
+  return excludedBy(WHOLE_RESERVATIONS, 'refused where less is left than is asked for')
+}
+
 /** By the vector's `topic`. */
 export const semanticsMappings: Readonly<Record<string, Mapping>> = {
   ...semanticsPrices,
@@ -28,5 +37,5 @@ export const semanticsMappings: Readonly<Record<string, Mapping>> = {
   timeline: notInThisRelease('dunning'),
   reconciliation: notInThisRelease('payment gateways'),
   refund: notInThisRelease('payment gateways'),
-  quota_reservation: notInThisRelease('reservations of quota'),
+  quota_reservation: mapReservation,
 }

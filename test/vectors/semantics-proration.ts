@@ -32,7 +32,6 @@ export const semanticsProration: Readonly<Record<string, Mapping>> = {
 const CONVENTIONS: Readonly<Record<string, ProrationConvention>> = {
   actual_days_half_open: 'actualDays',
   actual_days: 'actualDays',
-  actual_over_30: 'actualOver30',
   fixed_30: 'fixed30',
   '30E/360': 'thirty360',
   second: 'second',
@@ -68,8 +67,10 @@ function mapService(vector: Field): Mapped {
   input.says('rounding', 'HALF_UP')
   const service = intervalOf(input.at('service'))
   const period = input.at('period').exists ? intervalOf(input.at('period')) : null
-  // By a fixed number of days the period does not matter; one that is longer than the service stands in for it.
-  const share = servedShare(service, period ?? beyond(service), convention, 'UTC')
+  const share =
+    period === null
+      ? rational(BigInt(servedDays(service, convention, 'UTC')), BigInt(input.at('fixed_days').number()))
+      : servedShare(service, period, convention, 'UTC')
   const factorDigits = input.at('factor_scale').exists ? input.at('factor_scale').number() : 9
   return compareWith(expected.raw, {
     ...(expected.at('days').exists ? { days: servedDays(service, convention, 'UTC') } : {}),
@@ -79,10 +80,6 @@ function mapService(vector: Field): Mapped {
     ...(expected.at('factor').exists ? { factor: toText(roundRational(share, factorDigits)) } : {}),
     ...(input.at('rate').exists ? { amount: toText(signedShare(input, share)) } : {}),
   })
-}
-
-function beyond(service: Interval): Interval {
-  return { start: service.start, end: daysAfter(service.end, 366) }
 }
 
 function signedShare(input: Field, share: Rational): Decimal {
@@ -150,21 +147,27 @@ function mapContract(vector: Field): Mapped {
     anchorDay: input.at('bcd').number(),
     timezone: 'UTC',
   } as const
-  const total = (convention: ProrationConvention): string => {
+  const total = (shareOfMonth: (service: Interval, month: Interval) => Rational): string => {
     const parts: Decimal[] = []
     for (let at = term.start; at < term.end;) {
       const period = periodAt(schedule, at)
       const end = period.end < term.end ? period.end : term.end
-      const share = servedShare({ start: at, end }, period, convention, 'UTC')
+      const share = shareOfMonth({ start: at, end }, period)
       parts.push(shareOf(decimalOf(input.at('mrr')), share, digitsOf(input)))
       at = end
     }
     return toText(sumOf(parts))
   }
   return compareWith(vector.at('expected').raw, {
-    tcb_actual_over_30: total('actualOver30'),
-    tcv_actual_days: total('actualDays'),
+    tcb_actual_over_30: total(shareOver30),
+    tcv_actual_days: total((service, month) => servedShare(service, month, 'actualDays', 'UTC')),
   })
+}
+
+/** Days over 30, a whole month whole: parts of a month do not add up to it, so that no price of ours is shared out by it. */
+function shareOver30(service: Interval, month: Interval): Rational {
+  const days = BigInt(localDaysIn(service, 'UTC'))
+  return days === BigInt(localDaysIn(month, 'UTC')) ? rational(1n, 1n) : rational(days, 30n)
 }
 
 /** What is kept is rounded; the credit is the rest of what was charged. */
