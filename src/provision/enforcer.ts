@@ -275,7 +275,10 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
         })
         await Promise.race([Promise.all(asking), pause(leftMs)])
         // Denied because others hold the rest: what is recalled from them comes back in a moment.
-        const isWaiting = lacking.some((cost) => isLacking(cost) && !isRefusedForGood(cost))
+        const isWaiting = lacking.some(
+          (cost) =>
+            isLacking(cost) && localOf(cost.account).client.denial() !== null && !isRefusedForGood(cost),
+        )
         if (isWaiting) await pause(Math.min(RETRY_MS, Math.max(0, startedMs + waitMs - monotonicMs())))
       }
     },

@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { getuid } from 'node:process'
 
 const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
+  caddy: 'caddy',
   java: 'openjdk-17-jre-headless',
   mvn: 'maven',
+  nginx: 'nginx-light',
   pdftoppm: 'poppler-utils',
   promtool: 'prometheus',
 }
@@ -14,7 +16,7 @@ function present(command: string): boolean {
 
 /** Debian packages that the tests need, are not there, and could not be installed. As root they are installed. */
 export function missingTools({ kafka }: { readonly kafka: boolean }): string[] {
-  const wanted = ['pdftoppm', 'promtool', ...(kafka ? ['java', 'mvn'] : [])]
+  const wanted = ['pdftoppm', 'promtool', 'nginx', 'caddy', ...(kafka ? ['java', 'mvn'] : [])]
   const absent = (): string[] =>
     wanted.filter((tool) => !present(tool)).map((tool) => DEBIAN_PACKAGE[tool] ?? tool)
   const packages = absent()
