@@ -1,8 +1,11 @@
 import type { MiddlewareHandler } from 'hono'
+import { createTracer } from '../aggregate/trace.ts'
 import { createReconciler } from '../aggregate/reconcile.ts'
 import type { Api, ApiEnv, Authenticator } from '../http/api.ts'
 import { createCustomerRoutes } from '../http/customers.ts'
+import { createEventSchemaRoutes } from '../http/event-schemas.ts'
 import { idempotency } from '../http/idempotency.ts'
+import { createTraceRoutes } from '../http/trace.ts'
 import { createReconcileRoutes } from '../http/reconcile.ts'
 import { createInvoiceRoutes } from '../http/invoices.ts'
 import { createKeyRoutes } from '../http/keys.ts'
@@ -13,6 +16,7 @@ import { createRateRoutes } from '../http/rate.ts'
 import { createSubscriptionRoutes } from '../http/subscriptions.ts'
 import { createTestClockRoutes } from '../http/test-clocks.ts'
 import { createUsageRoutes } from '../http/usage.ts'
+import { createEventSchemaRegistry } from '../database/event-schemas.ts'
 import { createIdempotencyStore } from '../database/idempotency.ts'
 import { createInvoiceStore } from '../database/invoices.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
@@ -69,7 +73,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { clock, closing, registry, onFault } = shell
   const { directory } = held
   const control = createControl(engines.database, clock)
-  const usage = await startUsageSide({ ...shell, engines, aggregates: role.aggregates })
+  const usage = await startUsageSide({ ...shell, engines, directory, aggregates: role.aggregates })
   const holders = createHolders({
     clock,
     directory,
@@ -111,7 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     store: engines.store,
     journal: usage.journal,
     conflicts: usage.conflicts,
-    rollups: null,
+    rollups: usage.roller,
     metrics: usage.metrics,
   })
   const invoicing = createInvoicing({
@@ -161,6 +165,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   const routes: readonly Api[] = [
     createMeterRoutes({ ...common, meters: control.meters }),
+    createEventSchemaRoutes({ ...common, schemas: createEventSchemaRegistry(engines.database.db) }),
     createCustomerRoutes({ ...common, customers: control.customers }),
     createPlanRoutes({ ...common, plans: control.plans }),
     createSubscriptionRoutes({
@@ -183,6 +188,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       customers: control.customers,
     }),
     createReconcileRoutes({ authenticator, reconciler }),
+    createTraceRoutes({
+      authenticator,
+      trace: createTracer({
+        store: engines.store,
+        journal: usage.journal,
+        meters: (of, type) => directory.metersOf(of, type),
+      }),
+    }),
     createRateRoutes({ authenticator, rate: rateJson }),
     createInvoiceRoutes({ authenticator, invoicing, nowOf: (of, key) => control.time.nowOf(of, key) }),
     createKeyRoutes({

@@ -3,6 +3,7 @@ import { createAggregator } from '../aggregate/aggregator.ts'
 import { type ConflictSweeper, createConflictSweeper } from '../aggregate/conflicts.ts'
 import { followJournal, type JournalReach } from '../aggregate/journal-follower.ts'
 import type { AggregateMetrics } from '../aggregate/ports.ts'
+import { createRoller, type Roller } from '../aggregate/roller.ts'
 import { readJournal } from '../aggregate/sink.ts'
 import { createUsageReader, type UsageReader } from '../aggregate/usage-reader.ts'
 import type { Aggregator } from '../aggregate/worker.ts'
@@ -19,6 +20,7 @@ import type { Engines } from './engines.ts'
 
 export interface UsageSideOptions {
   readonly engines: Pick<Engines, 'log' | 'store'>
+  readonly directory: Pick<Directory, 'meters'>
   readonly config: Config
   readonly clock: Clock
   readonly registry: Registry
@@ -35,6 +37,8 @@ export interface UsageSide {
   readonly reader: UsageReader
   readonly conflicts: ConflictSweeper
   readonly metrics: AggregateMetrics
+  /** Null where another process aggregates. */
+  readonly roller: Roller | null
 }
 
 /** Stage 2, or its journal as another process writes it, and the reader of what it has made countable. */
@@ -44,6 +48,19 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
   const metrics = createAggregateMetrics(options.registry)
   const conflicts = createConflictSweeper({ store, metrics, epoch: TOPIC_EPOCH })
   if (options.aggregates) {
+    const roller = createRoller({
+      store,
+      readJournal: async () =>
+        (await readJournal(store, TOPIC_EPOCH, EVENT_PARTITIONS)).map(({ partition, end }) => ({
+          partition,
+          offset: end,
+        })),
+      conflicts,
+      meters: () => options.directory.meters(),
+      clock,
+      metrics,
+      logger,
+    })
     const aggregator = createAggregator({
       log,
       store,
@@ -51,11 +68,14 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
       metrics,
       logger,
       config: options.config.aggregate,
+      onFlushed: (marks) => roller.touched(marks),
     })
+    closing.add('rollups', () => roller.stop())
     closing.add('aggregator', () => aggregator.stop())
     await aggregator.start()
+    roller.start()
     const reader = createUsageReader({ store, journal: aggregator, conflicts })
-    return { aggregator, journal: aggregator, reader, conflicts, metrics }
+    return { aggregator, journal: aggregator, reader, conflicts, metrics, roller }
   }
   const journal = await followJournal({
     readJournal: () => readJournal(store, TOPIC_EPOCH, EVENT_PARTITIONS),
@@ -65,7 +85,7 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
   })
   closing.add('journal', () => journal.stop())
   const reader = createUsageReader({ store, journal, conflicts })
-  return { aggregator: null, journal, reader, conflicts, metrics }
+  return { aggregator: null, journal, reader, conflicts, metrics, roller: null }
 }
 
 /** What quotas ask: the exact figure of everything that is countable now. */

@@ -18,22 +18,23 @@ export interface StartedRole {
 /** Accepts events and nothing else: it needs neither ClickHouse nor, once started, PostgreSQL. */
 export async function startIngestRole(shell: Shell): Promise<StartedRole> {
   const engines = await open(shell, ['log', 'database'])
-  const { directory } = await startDirectory({ ...shell, engines })
+  const held = await startDirectory({ ...shell, engines })
   const { table } = await startKeyTable({
     ...shell,
     engines,
-    holders: createHolderTime(shell.clock, directory),
+    holders: createHolderTime(shell.clock, held.directory),
   })
-  const ingest = createStage1(shell, engines, directory, table)
+  const ingest = createStage1(shell, engines, held, table)
   const apiUrl = await serveApi(shell, { events: ingest.routes })
   shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: null }
 }
 
-/** Makes countable what is on the log: the only role that writes usage. */
+/** Makes countable what is on the log: the only role that writes usage. PostgreSQL tells it the meters to roll up. */
 export async function startAggregateRole(shell: Shell): Promise<StartedRole> {
-  const engines = await open(shell, ['log', 'store'])
-  const { aggregator } = await startUsageSide({ ...shell, engines, aggregates: true })
+  const engines = await open(shell, ['log', 'store', 'database'])
+  const { directory } = await startDirectory({ ...shell, engines })
+  const { aggregator } = await startUsageSide({ ...shell, engines, directory, aggregates: true })
   shell.watch('aggregation', async () => {
     const fault = aggregator?.fault() ?? null
     if (fault !== null) throw new Error(fault)
@@ -47,7 +48,7 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
   const tenant = await ensureDefaultTenant(engines.database.db, shell.clock.now())
   const held = await startDirectory({ ...shell, engines })
   const plane = await startControlPlane({ shell, engines, held, role, tenant })
-  const ingest = role.ingests ? createStage1(shell, engines, held.directory, plane.authenticator) : null
+  const ingest = role.ingests ? createStage1(shell, engines, held, plane.authenticator) : null
   const apiUrl = await serveApi(shell, {
     events: ingest?.routes ?? [],
     before: plane.before,
