@@ -35,7 +35,7 @@ export async function postBatch(deps: PostDeps, body: Uint8Array<ArrayBuffer>): 
       redirect: 'manual',
       signal: timeout.signal,
     })
-    const text = await response.text()
+    const text = await readText(response)
     const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), clock.now())
     return { kind: 'answered', status: response.status, retryAfterMs, text }
   } catch (error) {
@@ -43,6 +43,28 @@ export async function postBatch(deps: PostDeps, body: Uint8Array<ArrayBuffer>): 
   } finally {
     cancel()
     stopped.removeEventListener('abort', stop)
+  }
+}
+
+/** A batch of 10,000 events with a rejection for each is below it. */
+const ANSWER_BYTES_MAX = 16_777_216
+
+async function readText(response: Response): Promise<string> {
+  // A reader, for not every runtime can iterate over a stream.
+  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader()
+  if (reader === undefined) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return text + decoder.decode()
+    bytes += value.length
+    if (bytes > ANSWER_BYTES_MAX) {
+      await reader.cancel()
+      throw new Error(`The answer is longer than ${ANSWER_BYTES_MAX} bytes.`)
+    }
+    text += decoder.decode(value, { stream: true })
   }
 }
 

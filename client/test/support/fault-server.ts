@@ -29,6 +29,23 @@ export function problem(status: number, code: string, headers: Record<string, st
   }
 }
 
+/** Faults that pass: the same bytes succeed later. */
+export const PASSING_FAULTS: readonly (readonly [string, Behaviour])[] = [
+  ['the connection is cut after storing', { kind: 'takeAndDrop' }],
+  ['the connection is cut before', { kind: 'drop' }],
+  ['the answer comes too late', { kind: 'takeAndAnswerLate' }],
+  ['202 with a web page', { kind: 'takeAndGarble', body: '<html>Welcome to the hotel</html>' }],
+  [
+    '202 that leaves an event out',
+    { kind: 'takeAndGarble', body: '{"accepted":1,"duplicates":0,"rejected":[]}' },
+  ],
+  ['200', { kind: 'answer', status: 200, body: '{"accepted":3,"duplicates":0,"rejected":[]}' }],
+  ['408', { kind: 'answer', status: 408 }],
+  ['429', problem(429, 'rateLimited')],
+  ['500', { kind: 'answer', status: 500, body: 'oops' }],
+  ['503', problem(503, 'overloaded')],
+]
+
 export interface SeenRequest {
   readonly authorization: string
   readonly contentType: string

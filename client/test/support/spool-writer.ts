@@ -1,12 +1,12 @@
-import { writeSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { createTallyman } from '../../src/index.ts'
 import { openSpool } from '../../src/spool/index.ts'
 
 /**
- * A service of the kill test: `record` records until it is killed and writes each id behind `record` to standard output;
+ * A service of the kill test: `record` records until it is killed and appends each id behind `record` to a file;
  * `drain` sends what is left and ends.
  */
-const [url = '', directory = '', mode = ''] = process.argv.slice(2)
+const [url = '', directory = '', mode = '', idsPath = ''] = process.argv.slice(2)
 const spool = openSpool({ directory, segmentBytesMax: 16_384, bytesMax: 16_777_216 })
 const tallyman = createTallyman({
   url,
@@ -30,7 +30,8 @@ else {
 function recordSome(): void {
   for (let i = 0; i < 10; i++) {
     const recorded = tallyman.record({ type: 'job', subject: 'acme', data: { units: i } })
-    if (recorded.kind === 'buffered') writeSync(1, `${recorded.id}\n`)
+    if (recorded.kind === 'buffered') appendFileSync(idsPath, `${recorded.id}\n`)
   }
+  console.log('ten more')
   setImmediate(recordSome)
 }
