@@ -1,3 +1,4 @@
+import type { Freshness } from './freshness.ts'
 import { decodeKeyTopicDocument } from './key-state.ts'
 import type { KeyTable } from './key-table.ts'
 import type { GateSnapshot } from './ports.ts'
@@ -9,7 +10,12 @@ export async function loadKeyTable(table: Pick<KeyTable, 'apply'>, snapshot: Gat
 }
 
 /** Applies one record of `key.state.v1`. Order and repetition do not matter; kinds of later versions are passed over. */
-export function applyKeyRecord(table: Pick<KeyTable, 'apply'>, value: Uint8Array): void {
+export function applyKeyRecord(
+  table: Pick<KeyTable, 'apply'>,
+  value: Uint8Array,
+  freshness?: Pick<Freshness, 'beat'>,
+): void {
   const document = decodeKeyTopicDocument(value)
-  if (document !== null) table.apply(document)
+  if (document?.kind === 'heartbeat') freshness?.beat()
+  else if (document !== null) table.apply(document)
 }

@@ -78,8 +78,12 @@ export type KeyTopicDocument = KeyState | QuotaStatus
 /** The state of a key for people and lists; `rotating` is valid until its expiry, with a successor. */
 export type KeyCondition = 'pending' | 'active' | 'rotating' | 'suspended' | 'expired' | 'revoked'
 
-export function decodeKeyTopicDocument(value: Uint8Array): KeyTopicDocument | null {
+/** Null for kinds of later versions. */
+export function decodeKeyTopicDocument(
+  value: Uint8Array,
+): KeyTopicDocument | { readonly kind: 'heartbeat' } | null {
   const parsed = JSON.parse(new TextDecoder().decode(value)) as { kind?: unknown } | null
   // Kinds of later versions are none of our business; what we know was written by our own outbox.
+  if (parsed?.kind === 'heartbeat') return { kind: 'heartbeat' }
   return parsed?.kind === 'key' || parsed?.kind === 'quotaStatus' ? (parsed as KeyTopicDocument) : null
 }

@@ -3,6 +3,7 @@ import type { ApiKeyId, CustomerKey, QuotaKey, SubjectId, TenantId } from '../id
 import type { Instant } from '../time/instant.ts'
 import { createCompactKeys } from './compact-keys.ts'
 import { currentStatuses, figuresOf, judge, type QuotaFigures, type Refusal, refusal } from './decide.ts'
+import { type Freshness, STALE_MS_MAX } from './freshness.ts'
 import { type Holder, holderIndex, holderOf } from './holder.ts'
 import { type Environment, hasOurPrefix, isWellFormedKey, keyHint } from './key-format.ts'
 import type { HeldKey } from './key-record.ts'
@@ -88,6 +89,8 @@ export interface KeyTableDeps {
   /** Milliseconds of a clock that never jumps, for rates. */
   readonly monotonicMs: () => number
   readonly metrics: Pick<ProvisionMetrics, 'decided' | 'keysHeld' | 'applied'>
+  /** How old what is known here may be; without it that is not asked, as in a single process. */
+  readonly freshness?: Pick<Freshness, 'staleMs'>
   /** Told of every key that was let in. */
   readonly noteUse?: (key: HeldKey, now: Instant) => void
 }
@@ -96,7 +99,8 @@ export interface KeyTableDeps {
  * All keys and where their holders stand, in memory, by the hash of the key: a decision asks nobody, and a key that
  * is not here does not exist.
  */
-export function createKeyTable({ holders, monotonicMs, metrics, noteUse }: KeyTableDeps): KeyTable {
+export function createKeyTable(deps: KeyTableDeps): KeyTable {
+  const { holders, monotonicMs, metrics, freshness, noteUse } = deps
   const keys = createCompactKeys()
   const byHolder = new Map<string, Map<QuotaKey, QuotaStatus>>()
   const rates = createRates(monotonicMs)
@@ -107,6 +111,9 @@ export function createKeyTable({ holders, monotonicMs, metrics, noteUse }: KeyTa
     if (!wellFormed && (hasOurPrefix(presented) || presented.length > KEY_CHARS_MAX)) return MALFORMED
     return keys.find(hash('sha256', presented, 'binary')) ?? (wellFormed ? UNKNOWN : MALFORMED)
   }
+
+  /** A revocation may have passed by: then letting somebody in is a guess. What is refused already stays refused. */
+  const isStale = (): boolean => freshness !== undefined && freshness.staleMs() > STALE_MS_MAX
 
   const statusesOf = (key: HeldKey, holder: Holder | null): readonly QuotaStatus[] => {
     if (holder === null || key.quotas.length === 0) return NO_STATUSES
@@ -127,6 +134,7 @@ export function createKeyTable({ holders, monotonicMs, metrics, noteUse }: KeyTa
     const judgement = judge({ key, hint, statuses, now, permission, from })
     if (judgement.kind === 'refused')
       return { key, statuses, decidedAt: now, rates: NO_RATES, refusal: judgement }
+    if (spend && isStale()) return { key, statuses, decidedAt: now, rates: NO_RATES, refusal: STALE }
     const spent = spend ? rates.spend(key, hint, statuses) : NOTHING_SPENT
     if (spent.refusal === null && spend) noteUse?.(key, now)
     return { key, statuses, decidedAt: now, rates: spent.figures, refusal: spent.refusal }
@@ -223,4 +231,12 @@ const NO_RATES: readonly RateFigures[] = []
 const NOTHING_SPENT = { figures: NO_RATES, refusal: null }
 const NOBODY = { key: null, statuses: NO_STATUSES, decidedAt: null, rates: NO_RATES }
 const MALFORMED = refusal('malformedKey', 401, 'This is not an API key: its form or its checksum is wrong.')
+const STALE = {
+  ...refusal(
+    'unavailable',
+    503,
+    'What is known of API keys is too old to decide by. This is no fault of yours; try again.',
+  ),
+  retryAfterSeconds: 2,
+}
 const UNKNOWN = refusal('unknownKey', 401, 'There is no such API key.')

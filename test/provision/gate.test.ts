@@ -29,7 +29,7 @@ const use = async (gate: Gate, quantity: bigint, time = gate.now, subject = 'a')
 }
 
 describe('keys', () => {
-  it('a minted key is valid at once and its state holds no part of it but the hint', async () => {
+  it('I1: a minted key is valid at once and its state holds no part of it but the hint', async () => {
     const gate = openGate()
     const { key, state } = await aKey(gate, { customer: ACME, scopes: ['ingest'] })
     expect(verify(gate, key)).toMatchObject({ valid: true, customer: ACME, keyId: state.keyId })
