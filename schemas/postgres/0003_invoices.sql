@@ -198,7 +198,7 @@ begin
   insert into bill_schedules (tenant, customer) values (new.tenant, new.customer)
   on conflict (tenant, customer) do update
     set is_stale = true, revision = bill_schedules.revision + 1, retry_at = null,
-        passed = case when tg_table_name = 'subscriptions' then '{}' else bill_schedules.passed end;
+        passed = case when tg_table_name = 'subscriptions' or tg_op = 'UPDATE' then '{}' else bill_schedules.passed end;
   return new;
 end $$;
 create trigger subscriptions_reschedule_billing after insert or update on subscriptions

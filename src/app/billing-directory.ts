@@ -67,8 +67,8 @@ export function createBillingDirectory(sources: BillingSources): BillingDirector
       const faults = effective.faults.map((fault) => `${fault.pointer}: ${fault.detail}`).join('; ')
       throw new Error(`the overrides of ${id} do not fit ${key} version ${version}: ${faults}`)
     }
-    const { name, currency, interval } = plan
-    return { key, version, name, currency, interval, prices: effective.prices }
+    const { name, currency, interval, corrections } = plan
+    return { key, version, name, currency, interval, corrections, prices: effective.prices }
   }
 }
 
@@ -89,6 +89,7 @@ function billableCustomer(customer: Customer, subjects: readonly Attribution[]):
     taxRates: (billing.taxRates ?? []).map(({ name, rate }) => ({ name, rate: decimal(rate) })),
     paymentTermsDays: billing.paymentTermsDays ?? null,
     purchaseOrder: billing.purchaseOrder ?? null,
+    country: billing.address?.country ?? null,
   }
 }
 

@@ -5,6 +5,7 @@ import { type Instant, parseInstant } from '../time/instant.ts'
 import { type JsonObject, JsonReader, member } from './json-reader.ts'
 import { readChoice, readKey, readLabel } from './label.ts'
 import {
+  CORRECTION_POLICIES,
   PAYMENTS,
   type PlanDefinition,
   type PlanPrice,
@@ -35,7 +36,7 @@ export type PlanParse =
 const nameCharsMax = 200
 const pricesMax = 500
 
-const DOCUMENT_MEMBERS = ['name', 'currency', 'interval', 'prices'] as const
+const DOCUMENT_MEMBERS = ['name', 'currency', 'interval', 'prices', 'corrections'] as const
 const PRICE_MEMBERS = ['key', 'name', 'meter', 'payment'] as const
 
 /**
@@ -51,17 +52,33 @@ export function parsePlan(raw: unknown): PlanParse {
   const interval = readChoice(reader, object, 'interval', '', BILLING_INTERVALS)
   const prices = readPrices(reader, object)
   const effectiveAt = readEffectiveAt(reader, object)
+  const corrections =
+    object['corrections'] === undefined
+      ? 'nextInvoice'
+      : readChoice(reader, object, 'corrections', '', CORRECTION_POLICIES)
   const existingSubscriptions =
     object['existingSubscriptions'] === undefined
       ? 'grandfather'
       : readChoice(reader, object, 'existingSubscriptions', '', VERSION_POLICIES)
-  if (currency === null || interval === null || existingSubscriptions === null || reader.faults.length > 0) {
+  if (
+    currency === null ||
+    interval === null ||
+    corrections === null ||
+    existingSubscriptions === null ||
+    reader.faults.length > 0
+  ) {
     return { kind: 'faulty', faults: reader.faults }
   }
-  const document = Object.fromEntries(DOCUMENT_MEMBERS.map((key) => [key, object[key]]))
+  const document = Object.fromEntries(
+    DOCUMENT_MEMBERS.flatMap((key) => (object[key] === undefined ? [] : [[key, object[key]]])),
+  )
   return {
     kind: 'plan',
-    draft: { definition: { name, currency, interval, prices, document }, effectiveAt, existingSubscriptions },
+    draft: {
+      definition: { name, currency, interval, corrections, prices, document },
+      effectiveAt,
+      existingSubscriptions,
+    },
   }
 }
 

@@ -14,6 +14,13 @@ type Payment = (typeof PAYMENTS)[number]
 export const VERSION_POLICIES = ['grandfather', 'nextRenewal', 'immediate'] as const
 export type VersionPolicy = (typeof VERSION_POLICIES)[number]
 
+/**
+ * What becomes of late usage that makes a closed period cheaper: a negative line on the next invoice, or a credit note on
+ * the invoice that billed it.
+ */
+export const CORRECTION_POLICIES = ['nextInvoice', 'creditNote'] as const
+export type CorrectionPolicy = (typeof CORRECTION_POLICIES)[number]
+
 export interface PlanPrice {
   /** Unique within the plan. */
   readonly key: string
@@ -32,6 +39,7 @@ export interface PlanDefinition {
   readonly name: string
   readonly currency: Currency
   readonly interval: BillingInterval
+  readonly corrections: CorrectionPolicy
   readonly prices: readonly PlanPrice[]
   readonly document: PlanDocument
 }

@@ -228,6 +228,11 @@ function ledgerOf(
       .flatMap(({ row, document }) =>
         document.lines.map((line) => ({ invoice: row.id as InvoiceId, number: row.number, line })),
       ),
+    voided: new Set(
+      invoices
+        .filter(({ row }) => row.state === 'void')
+        .flatMap(({ document }) => document.lines.map(({ key }) => key)),
+    ),
     creditNotes: notes.map((row) => {
       const { total, lines } = JSON.parse(row.document) as CreditNoteDocument
       return {

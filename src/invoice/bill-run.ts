@@ -74,11 +74,14 @@ export interface BillRun {
 type Tally = { -readonly [Count in keyof BillRunReport]: BillRunReport[Count] } & {
   /** What this run has held: it does not try it again. */
   readonly heldCloses: Set<string>
+  /** How often each close has come up in this run. */
+  readonly tries: Map<string, number>
   /** Customers whose data this run could not read. */
   readonly unreadable: Set<string>
 }
 
 const staleOfRoundMax = 1000
+const triesMax = 5
 
 /** Finds what is due, drafts, and finalizes, in batches. What one customer's failure holds up is that customer alone. */
 export function createBillRun(deps: BillRunDeps): BillRun {
@@ -94,6 +97,7 @@ export function createBillRun(deps: BillRunDeps): BillRun {
       held: 0,
       heldCloses: new Set(),
       unreadable: new Set(),
+      tries: new Map(),
     }
     for (;;) {
       await rescheduleStale(scope, tally)
@@ -144,7 +148,9 @@ export function createBillRun(deps: BillRunDeps): BillRun {
     }
   }
 
-  async function runBatch(batch: readonly DueBilling[], systemNow: Instant, tally: Tally): Promise<void> {
+  async function runBatch(own: readonly DueBilling[], systemNow: Instant, tally: Tally): Promise<void> {
+    for (const entry of own) await noteTry(entry, systemNow, tally)
+    const batch = own.filter((entry) => !tally.heldCloses.has(closeKey(entry)))
     if (batch.length === 0) return
     const startedAt = deps.clock.now()
     for (const [tenant, entries] of Map.groupBy(batch, (entry) => entry.tenant)) {
@@ -157,6 +163,15 @@ export function createBillRun(deps: BillRunDeps): BillRun {
       }
     }
     runMetrics.batch(batch.length, (deps.clock.now() - startedAt) / 1000)
+  }
+
+  /** A close that comes up again and again would keep the run from its end. */
+  async function noteTry(entry: DueBilling, systemNow: Instant, tally: Tally): Promise<void> {
+    const key = closeKey(entry)
+    const tried = (tally.tries.get(key) ?? 0) + 1
+    tally.tries.set(key, tried)
+    if (tried <= triesMax) return
+    await holdFault(entry, new Error(`came up ${tried} times in one run and is still due`), systemNow, tally)
   }
 
   async function billTogether(

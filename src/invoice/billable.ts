@@ -1,3 +1,4 @@
+import type { CorrectionPolicy } from '../catalog/plan.ts'
 import type { ChargeTerms } from '../catalog/price.ts'
 import type { CustomerKey, MeterKey, PlanKey, SubjectId, SubscriptionId, TenantId } from '../id/ids.ts'
 import type { Currency } from '../money/currency.ts'
@@ -18,12 +19,6 @@ export interface TaxRate {
   /** A share: 0.19 is nineteen percent. */
   readonly rate: Decimal
 }
-
-/**
- * What becomes of late usage that makes a closed period cheaper: a negative line on the next invoice, or a credit note on the
- * invoice that billed it. What makes it dearer is always a line on the next invoice.
- */
-export type CorrectionPolicy = 'nextInvoice' | 'creditNote'
 
 /** A span in which a subject's usage is the customer's; null is open. */
 export interface AttributedSubject {

@@ -2,7 +2,8 @@ import type { PlanKey, SubscriptionId } from '../id/ids.ts'
 import { periodAt, periodOfIndex, type BillingSchedule } from '../time/billing-period.ts'
 import { type Instant, type Interval, formatInstant, instantOf } from '../time/instant.ts'
 import { endOfLocalDay, localDaysIn } from '../time/local-day.ts'
-import type { BillablePhase, BillablePrice, BillableSubscription, CorrectionPolicy } from './billable.ts'
+import type { BillablePhase, BillablePrice, BillableSubscription } from './billable.ts'
+import type { CorrectionPolicy } from '../catalog/plan.ts'
 
 /** The share of a whole period's fee: days `before`, then `billed`, of `whole`. Cumulative, so that shares add up. */
 export interface DayShare {

@@ -118,13 +118,15 @@ export function nextOpenClose(
   passed: readonly Instant[],
   acceptBackMs: number,
 ): Instant | null {
-  const done = new Set<Instant>(passed)
+  const done = new Set<Instant>()
   for (const { periodEnd, state, rebill } of ledger.invoices) {
     // What was voided is closed anew by the run only where the void says so.
     if (state === 'void' && rebill) done.delete(periodEnd)
     else done.add(periodEnd)
   }
   for (const { closesAt } of ledger.creditNotes) if (closesAt !== null) done.add(closesAt)
+  // A close that was done anew after a void and had nothing to bill is done, too.
+  for (const close of passed) done.add(close)
   return earliest(
     subscriptions.flatMap(
       (subscription) => firstClose(subscription, acceptBackMs, (close) => !done.has(close)) ?? [],

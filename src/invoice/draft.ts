@@ -154,6 +154,7 @@ function chosenCharges(
       closesAt,
       closed: new Set(live.map((invoice) => invoice.periodEnd)),
       ratedForGoodBefore: issued === null ? closesAt : instantOf(issued - acceptBackMs),
+      voided: ledger.voided,
     },
   )
 }

@@ -132,6 +132,8 @@ export interface BillingScope {
   readonly closed: ReadonlySet<Instant>
   /** Usage of services that end before this was rated for good: no event can still come. */
   readonly ratedForGoodBefore: Instant
+  /** Charges that a void has changed. */
+  readonly voided: ReadonlySet<string>
 }
 
 /**
@@ -141,7 +143,7 @@ export interface BillingScope {
 export function chargesToBill(
   charges: readonly Charge[],
   invoiced: ReadonlyMap<string, InvoicedCharge>,
-  { closesAt, closed, ratedForGoodBefore }: BillingScope,
+  { closesAt, closed, ratedForGoodBefore, voided }: BillingScope,
 ): { readonly charges: readonly Charge[]; readonly dropped: readonly string[] } {
   const chosen = charges.filter((charge) => {
     const before = invoiced.get(charge.key)
@@ -149,7 +151,7 @@ export function chargesToBill(
       const missedInAdvance = charge.dueAt === charge.service.start && charge.dueAt < closesAt
       return charge.dueAt === closesAt || closed.has(charge.dueAt) || missedInAdvance
     }
-    if (charge.price.meter === null) return true
+    if (charge.price.meter === null || voided.has(charge.key)) return true
     return charge.service.end >= ratedForGoodBefore || charge.service.end !== before.end
   })
   const owed = new Set(charges.map((charge) => charge.key))

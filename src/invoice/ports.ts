@@ -131,6 +131,8 @@ export interface CustomerLedger {
   }[]
   /** Lines of invoices that are not void, in the order of their invoices. */
   readonly lines: readonly LedgerLine[]
+  /** Keys of charges that stand on void invoices: what is left of them is rated anew, however old they are. */
+  readonly voided: ReadonlySet<string>
   readonly creditNotes: readonly {
     readonly id: CreditNoteId
     readonly number: string

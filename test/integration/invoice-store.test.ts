@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCreditNoteStore } from '../../src/database/credit-notes.ts'
 import type { Database } from '../../src/database/database.ts'
+import { createRatedUsageStore } from '../../src/database/invoice-export.ts'
 import { createInvoiceStore } from '../../src/database/invoices.ts'
 import { createReceivablesStore } from '../../src/database/payments.ts'
 import { ensureTenant } from '../../src/database/tenants.ts'
@@ -103,6 +104,26 @@ describe('what PostgreSQL guards itself', () => {
       .execute()
     expect(rows).toEqual(invoice.lines.map(({ id, amount, quantity }) => ({ id, amount, quantity })))
     expect(rows.map(({ amount }) => amount)).toEqual(['20.00', '38.62', '2.46', '4.50'])
+  })
+
+  it('exports the lines of a period in pages, each once, without void invoices', async () => {
+    const invoice = await closeNovember()
+    const store = createRatedUsageStore(database)
+    const interval = { start: instant('2023-11-01'), end: instant('2023-12-01') }
+    const seen: string[] = []
+    let after: Parameters<typeof store.lines>[3] = null
+    do {
+      const page = await store.lines(TENANT, interval, 3, after)
+      seen.push(...page.rows.map(({ line }) => line))
+      after = page.next
+    } while (after !== null)
+    expect(seen).toEqual(invoice.lines.map(({ id }) => id))
+    const december = { start: interval.end, end: instant('2024-01-01') }
+    expect((await store.lines(TENANT, december, 3, null)).rows).toEqual([])
+    expect(await store.customers(TENANT, 10, null)).toEqual([ACME])
+    const command = { kind: 'void', reason: null, rebill: false } as const
+    await createReceivablesStore(database).command(TENANT, invoice.id, command, interval.end)
+    expect((await store.lines(TENANT, interval, 3, null)).rows).toEqual([])
   })
 
   it('refuses more payments and credit than there is to pay', async () => {

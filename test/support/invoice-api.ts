@@ -3,10 +3,12 @@ import { createApi, type Api, type Principal } from '../../src/http/api.ts'
 import { createCreditNoteRoutes } from '../../src/http/credit-notes.ts'
 import { createInvoiceEvidenceRoutes } from '../../src/http/invoice-evidence.ts'
 import { createInvoiceRoutes } from '../../src/http/invoices.ts'
+import { createExportRoutes } from '../../src/http/exports.ts'
 import { createPaymentRoutes } from '../../src/http/payments.ts'
 import { createCrediting } from '../../src/invoice/crediting.ts'
 import { createInvoiceEvidence } from '../../src/invoice/evidence.ts'
 import { createInvoicing } from '../../src/invoice/invoicing.ts'
+import { createRatedUsage } from '../../src/invoice/rated-usage.ts'
 import { createInvoiceVerifier } from '../../src/invoice/verify.ts'
 import { fakeDeps, fakeUsage, instant, TENANT, type FakeBilling } from './invoicing.ts'
 import { memoryStore, type MemoryInvoiceStore } from './memory-invoice-store.ts'
@@ -80,6 +82,8 @@ export function openInvoiceApi(given: FakeBilling): InvoiceApi {
       nowOf,
     }),
   )
+  const ratedUsage = createRatedUsage({ ...deps, creditNotes, lines: store.exports })
+  api.route('/', createExportRoutes({ authenticator, ratedUsage }))
   return {
     store,
     call: async (method, path, body, { key = 'admin', headers = {} } = {}) => {
@@ -99,7 +103,7 @@ export function openInvoiceApi(given: FakeBilling): InvoiceApi {
         type,
         headers: response.headers,
         bytes,
-        body: type.includes('json')
+        body: /[/+]json/.test(type)
           ? (JSON.parse(Buffer.from(bytes).toString('utf8')) as Answer['body'])
           : {},
       }

@@ -23,6 +23,7 @@ import type {
   Payment,
   ReceivablesStore,
 } from '../../src/invoice/ports.ts'
+import type { RatedUsageStore } from '../../src/invoice/rated-usage.ts'
 import { beginReceivable, type Receivable } from '../../src/invoice/receivable.ts'
 import type { Currency } from '../../src/money/currency.ts'
 import { add, type Decimal, isZero, subtract, ZERO } from '../../src/money/decimal.ts'
@@ -55,6 +56,7 @@ export type MemoryInvoiceStore = InvoiceStore &
   InvoiceArchive & {
     readonly receivables: ReceivablesStore
     readonly creditNotes: CreditNoteStore
+    readonly exports: RatedUsageStore
     /** The stored bytes of every invoice, by id. */
     readonly texts: ReadonlyMap<string, string>
   }
@@ -248,6 +250,11 @@ export function memoryStore(): MemoryInvoiceStore {
         .flatMap(({ invoice }) =>
           invoice.lines.map((line) => ({ invoice: invoice.id, number: invoice.number ?? '', line })),
         ),
+      voided: new Set(
+        own
+          .filter(({ invoice }) => invoice.state === 'void')
+          .flatMap(({ invoice }) => invoice.lines.map(({ key }) => key)),
+      ),
       creditNotes: notes
         .filter((one) => one.tenant === tenant && one.customer === customer)
         .map(({ note, issue }) => ({
@@ -324,8 +331,43 @@ export function memoryStore(): MemoryInvoiceStore {
     },
   }
 
+  const exports: RatedUsageStore = {
+    lines: async (tenant, { start, end }) => ({
+      rows: entries
+        .filter((entry) => entry.tenant === tenant && entry.invoice.state !== 'void')
+        .flatMap(({ invoice, customer }) =>
+          invoice.lines
+            .filter((line) => Date.parse(line.start) < end && Date.parse(line.end) > start)
+            .map((line) => ({
+              status: 'invoiced' as const,
+              document: invoice.number,
+              documentId: invoice.id,
+              issuedAt: invoice.issuedAt,
+              customer,
+              currency: invoice.currency,
+              line: line.id,
+              kind: line.kind,
+              subscription: line.subscription,
+              plan: line.plan,
+              planVersion: line.planVersion,
+              price: line.price,
+              name: line.name,
+              meter: line.meter,
+              quantity: line.quantity,
+              amount: line.amount,
+              exactAmount: line.exactAmount,
+              start: line.start,
+              end: line.end,
+            })),
+        ),
+      next: null,
+    }),
+    customers: async (_, __, after) => (after === null ? (['acme'] as CustomerKey[]) : []),
+  }
+
   return {
     texts,
+    exports,
     receivables,
     creditNotes,
     ledger: async (tenant, customer) => ledger(tenant, customer),

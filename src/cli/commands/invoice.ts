@@ -19,6 +19,7 @@ export function addInvoiceCommand(program: Command, deps: CliDeps): void {
   addShow(group, deps)
   addExplain(group, deps)
   addExport(group, deps)
+  addVerify(group, deps)
 }
 
 function addDraftAndClose(group: Command, deps: CliDeps): void {
@@ -179,6 +180,36 @@ function addExport(group: Command, deps: CliDeps): void {
     const format = oneOf('--format', options.format, EXPORT_FORMATS)
     const query = { from: options.from, to: options.to, format }
     await deliver(deps, clientOf(deps, options), '/v1/exports/rated-usage', query, options)
+  })
+}
+
+const verificationShape = z.looseObject({
+  ok: z.boolean(),
+  storedHash: z.string(),
+  computedHash: z.string(),
+  differences: z.array(
+    z.looseObject({ pointer: z.string(), stored: z.string().nullable(), computed: z.string().nullable() }),
+  ),
+})
+
+function addVerify(group: Command, deps: CliDeps): void {
+  withServerOptions(
+    group
+      .command('verify <id>')
+      .description('count, rate and add an invoice up again from its events, and compare every byte'),
+  ).action(async (id: string, options: ServerOptions) => {
+    const path = `/v1/invoices/${encodeURIComponent(id)}/verify`
+    const answer = await clientOf(deps, options).json('POST', path, undefined, { repeatable: true })
+    const { ok, storedHash, computedHash, differences } = readShape(verificationShape, answer, path)
+    outputOf(deps, options).result(answer, () =>
+      [
+        ok ? `${id} comes out the same.` : `${id} comes out DIFFERENT.`,
+        `stored    ${storedHash}`,
+        `computed  ${computedHash}`,
+        ...differences.map((one) => `${one.pointer}: ${one.stored ?? '-'} is ${one.computed ?? '-'} now`),
+      ].join('\n'),
+    )
+    if (!ok) throw new CliFailure(`The invoice ${id} cannot be reproduced from its events.`)
   })
 }
 
