@@ -183,3 +183,16 @@ create table idempotency_keys (
   check ((status is null) = (answer is null))
 );
 create index idempotency_keys_created on idempotency_keys (created_at);
+
+-- What data of an event type must look like: JSON Schema, checked before it is written.
+create table event_schemas (
+  tenant text not null references tenants (id),
+  -- Ordered by bytes, as cursors of the list compare.
+  type text not null collate "C",
+  schema jsonb not null,
+  revision integer not null check (revision >= 1),
+  version bigint not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  primary key (tenant, type)
+);

@@ -1,5 +1,7 @@
 import { readDirectory } from '../database/directory-snapshot.ts'
 import { createDirectory, type Directory } from '../ingest/directory.ts'
+import { createEventSchemas } from '../ingest/event-schemas.ts'
+import type { EventSchemas } from '../ingest/ports.ts'
 import type { Clock } from '../time/clock.ts'
 import type { DirectoryChange } from '../usage/directory-change.ts'
 import { TOPIC_DIRECTORY } from '../usage/topics.ts'
@@ -9,6 +11,7 @@ import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
 
 export interface HeldDirectory {
   readonly directory: Directory
+  readonly schemas: EventSchemas
   readonly replica: TopicReplica
 }
 
@@ -24,18 +27,21 @@ export interface DirectoryOptions {
 export async function startDirectory(options: DirectoryOptions): Promise<HeldDirectory> {
   const { engines, clock, closing, onFatal, instance } = options
   const directory = createDirectory(clock)
+  const schemas = createEventSchemas()
+  const apply = (change: DirectoryChange): void =>
+    change.kind === 'eventSchema' ? schemas.apply(change) : directory.apply(change)
   const replica = await startTopicReplica({
     log: engines.log,
     topic: TOPIC_DIRECTORY,
     instance,
     snapshot: async () => {
       for await (const page of readDirectory(engines.database.db)) {
-        for (const change of page) directory.apply(change)
+        for (const change of page) apply(change)
       }
     },
-    apply: (value) => directory.apply(JSON.parse(Buffer.from(value).toString('utf8')) as DirectoryChange),
+    apply: (value) => apply(JSON.parse(Buffer.from(value).toString('utf8')) as DirectoryChange),
     onFatal,
   })
   closing.add('directory', () => replica.stop())
-  return { directory, replica }
+  return { directory, schemas, replica }
 }

@@ -1,10 +1,10 @@
 import { createCompatRoutes } from '../http/compat/routes.ts'
 import type { Api, Authenticator } from '../http/api.ts'
 import { createEventRoutes } from '../http/events.ts'
-import type { Directory } from '../ingest/directory.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createIngestMetrics } from '../telemetry/ingest.ts'
 import { newId } from './control.ts'
+import type { HeldDirectory } from './directory.ts'
 import type { Engines } from './engines.ts'
 import type { Shell } from './shell.ts'
 
@@ -18,12 +18,13 @@ export interface Stage1 {
 export function createStage1(
   { config, clock, registry, onFault }: Shell,
   { log }: Pick<Engines, 'log'>,
-  directory: Directory,
+  { directory, schemas }: Pick<HeldDirectory, 'directory' | 'schemas'>,
   authenticator: Authenticator,
 ): Stage1 {
   const ingest = createIngest({
     log,
     directory,
+    schemas,
     clock,
     metrics: createIngestMetrics(registry),
     config: config.ingest,

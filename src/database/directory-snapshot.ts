@@ -1,12 +1,15 @@
 import type { Kysely } from 'kysely'
 import type { CustomerKey, SubjectId, TenantId, TestClockId } from '../id/ids.ts'
 import { instantOf } from '../time/instant.ts'
-import type { DirectoryChange } from '../usage/directory-change.ts'
+import type { DirectoryChange, EventSchemaChange } from '../usage/directory-change.ts'
+import type { JsonSchema } from '../usage/event-schema.ts'
 import { customerRows } from './customers.ts'
 import { meterOf, meterRows } from './meters.ts'
 import type { Schema } from './schema.ts'
 
 const PAGE_ROWS = 2_000
+/** Schemas may be large. */
+const SCHEMA_PAGE_ROWS = 200
 
 /**
  * What `directory.state.v1` would say if it were read from its beginning: clocks first, then meters, then customers,
@@ -23,6 +26,7 @@ export async function* readDirectory(db: Kysely<Schema>): AsyncGenerator<readonl
   }))
   const meters = await meterRows(db).execute()
   yield meters.map((row) => ({ kind: 'meter', version: row.version, meter: meterOf(row) }))
+  yield* readEventSchemas(db)
   for (let after: readonly [string, string] = ['', '']; ;) {
     const [tenant, key] = after
     const rows = await customerRows(db)
@@ -42,5 +46,29 @@ export async function* readDirectory(db: Kysely<Schema>): AsyncGenerator<readonl
     const last = rows.at(-1)
     if (last === undefined || rows.length < PAGE_ROWS) return
     after = [last.tenant, last.key]
+  }
+}
+
+async function* readEventSchemas(db: Kysely<Schema>): AsyncGenerator<readonly EventSchemaChange[]> {
+  for (let after: readonly [string, string] = ['', '']; ;) {
+    const [tenant, type] = after
+    const rows = await db
+      .selectFrom('event_schemas')
+      .select(['tenant', 'type', 'version', 'schema'])
+      .where((is) => is(is.refTuple('tenant', 'type'), '>', is.tuple(tenant, type)))
+      .orderBy('tenant')
+      .orderBy('type')
+      .limit(SCHEMA_PAGE_ROWS)
+      .execute()
+    yield rows.map((row) => ({
+      kind: 'eventSchema',
+      version: row.version,
+      tenant: row.tenant as TenantId,
+      type: row.type,
+      schema: row.schema as JsonSchema,
+    }))
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < SCHEMA_PAGE_ROWS) return
+    after = [last.tenant, last.type]
   }
 }

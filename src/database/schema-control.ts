@@ -135,6 +135,16 @@ interface IdempotencyKeysTable {
   created_at: Date
 }
 
+interface EventSchemasTable {
+  tenant: string
+  type: string
+  schema: JsonColumn<unknown>
+  revision: number
+  version: number
+  created_at: Date
+  updated_at: Date
+}
+
 /** The tables of 0001_control.sql, as rows look in this program. */
 export interface ControlTables {
   tenants: TenantsTable
@@ -151,4 +161,5 @@ export interface ControlTables {
   subscription_pauses: SubscriptionPausesTable
   subscription_events: SubscriptionEventsTable
   idempotency_keys: IdempotencyKeysTable
+  event_schemas: EventSchemasTable
 }

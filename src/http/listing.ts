@@ -33,17 +33,20 @@ export function pageShape<Shape extends z.ZodType>(item: Shape) {
   })
 }
 
-/** @throws ProblemError 400 for a cursor that no list gave out */
-export function pageRequest({
-  limit = LIMIT_MAX,
-  cursor,
-}: {
-  readonly limit?: number | undefined
-  readonly cursor?: string | undefined
-}): PageRequest {
+/**
+ * @param isName what items of the list are named by
+ * @throws ProblemError 400 for a cursor that no list gave out
+ */
+export function pageRequest(
+  {
+    limit = LIMIT_MAX,
+    cursor,
+  }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
+  isName: (text: string) => boolean = isResourceKey,
+): PageRequest {
   if (cursor === undefined) return { limit, after: null }
   const after = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (isResourceKey(after) && cursorOf(after) === cursor) return { limit, after }
+  if (isName(after) && cursorOf(after) === cursor) return { limit, after }
   throw new ProblemError({
     status: 400,
     code: 'invalidCursor',

@@ -78,6 +78,8 @@ export function createDirectory(clock: Clock): Directory {
           clocks.set(change.testClock, { version: change.version, now: change.now })
           break
         }
+        case 'eventSchema': // kept compiled, by event-schemas.ts
+          break
       }
     },
     hasTestClocks: (tenant) => (tenants.get(tenant)?.customersOnTestClocks ?? 0) > 0,

@@ -1,73 +1,99 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { TenantId } from '../id/ids.ts'
+import type { EventSchemaChange } from '../usage/directory-change.ts'
+import type { JsonSchema } from '../usage/event-schema.ts'
 import type { SchemaFault } from './answer.ts'
-import type { EventSchemas } from './ports.ts'
+import { checkEventSchema, SCHEMA_LIMITS } from './event-schema-check.ts'
+import { compilePattern } from './pattern.ts'
+import { PatternError } from './pattern-parse.ts'
+import type { EventSchema, EventSchemas } from './ports.ts'
 
-/** A schema as a tenant registers it: JSON Schema 2020-12 for `data` of one event type. */
-export type SchemaOutcome =
-  { readonly kind: 'registered' } | { readonly kind: 'refused'; readonly detail: string }
+export type ParsedEventSchema =
+  | { readonly kind: 'schema'; readonly schema: JsonSchema }
+  | { readonly kind: 'faulty'; readonly faults: readonly SchemaFault[] }
 
-export interface EventSchemaRegistry extends EventSchemas {
-  /** Compiles the schema and uses it from the next event on. The one before stays in force when this one is refused. */
-  set(tenant: TenantId, type: string, schema: unknown): SchemaOutcome
-  remove(tenant: TenantId, type: string): void
+/** Checks a schema and compiles it, so that what is registered can be used. Pointers lead into the schema. */
+export function parseEventSchema(raw: unknown): ParsedEventSchema {
+  const faults = checkEventSchema(raw)
+  if (faults.length > 0) return { kind: 'faulty', faults }
+  const schema = raw as JsonSchema
+  const ajv = createAjv()
+  try {
+    if (ajv.validateSchema(schema) !== true) {
+      return { kind: 'faulty', faults: (ajv.errors ?? []).map((error) => faultAt('', error)) }
+    }
+    ajv.compile(schema)
+  } catch (error) {
+    const detail =
+      error instanceof PatternError
+        ? `has a pattern that cannot be used: ${error.message}`
+        : `cannot be used: ${(error as Error).message}`
+    return { kind: 'faulty', faults: [{ pointer: '', detail: detail.slice(0, 500) }] }
+  }
+  return { kind: 'schema', schema }
 }
 
-export const SCHEMA_LIMITS = {
-  /** As JSON text. */
-  schemaCharsMax: 65_536,
-  schemasPerTenantMax: 1000,
-  /** Faults told of one event. */
-  faultsMax: 10,
-} as const
+/** The schemas of all tenants in memory, as the control plane publishes them. Starts empty. */
+export interface EventSchemaTable extends EventSchemas {
+  /** Of two changes to one type the higher version wins; order and repetition do not matter. */
+  apply(change: EventSchemaChange): void
+}
 
-/** The schemas of all tenants, compiled, in memory. Starts empty. */
-export function createEventSchemas(): EventSchemaRegistry {
-  const tenants = new Map<TenantId, Map<string, ValidateFunction>>()
+interface Entry {
+  readonly version: number
+  readonly schema: JsonSchema | null
+  /** Made when the first event of the type comes: a process with thousands of schemas starts at once. */
+  compiled: EventSchema | null
+}
+
+export function createEventSchemas(): EventSchemaTable {
+  const tenants = new Map<TenantId, Map<string, Entry>>()
   return {
     of(tenant, type) {
-      const validate = tenants.get(tenant)?.get(type)
-      return validate === undefined ? null : { faultsOf: (data) => faultsOf(validate, data) }
+      const entry = tenants.get(tenant)?.get(type)
+      if (entry === undefined || entry.schema === null) return null
+      return (entry.compiled ??= compile(entry.schema))
     },
-    set(tenant, type, schema) {
-      const { schemaCharsMax, schemasPerTenantMax } = SCHEMA_LIMITS
-      if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) {
-        return { kind: 'refused', detail: 'A schema must be a JSON object.' }
-      }
-      if (JSON.stringify(schema).length > schemaCharsMax) {
-        return { kind: 'refused', detail: `A schema has at most ${schemaCharsMax} characters.` }
-      }
-      const ofTenant = tenants.get(tenant) ?? new Map<string, ValidateFunction>()
-      if (!ofTenant.has(type) && ofTenant.size >= schemasPerTenantMax) {
-        return { kind: 'refused', detail: `A tenant has at most ${schemasPerTenantMax} schemas.` }
-      }
-      try {
-        // An instance of its own: an $id of one tenant must not be found by another, and nothing is fetched.
-        const ajv = new Ajv2020({
-          allErrors: false,
-          strict: true,
-          strictRequired: false,
-          validateFormats: false,
-        })
-        ofTenant.set(type, ajv.compile(schema))
-      } catch (error) {
-        return { kind: 'refused', detail: `The schema cannot be used: ${(error as Error).message}` }
-      }
+    apply({ tenant, type, version, schema }) {
+      const ofTenant = tenants.get(tenant) ?? new Map<string, Entry>()
       tenants.set(tenant, ofTenant)
-      return { kind: 'registered' }
-    },
-    remove(tenant, type) {
-      tenants.get(tenant)?.delete(type)
+      if ((ofTenant.get(type)?.version ?? -1) >= version) return
+      ofTenant.set(type, { version, schema, compiled: null })
     },
   }
 }
 
-function faultsOf(validate: ValidateFunction, data: unknown): readonly SchemaFault[] {
-  if (validate(data)) return []
-  return (validate.errors ?? []).slice(0, SCHEMA_LIMITS.faultsMax).map(faultOf)
+function compile(schema: JsonSchema): EventSchema {
+  const validate = createAjv().compile(schema)
+  return { faultsOf: (data) => faultsOf(validate, data) }
 }
 
-function faultOf({ instancePath, keyword, message, params }: ErrorObject): SchemaFault {
+/**
+ * An instance for each schema: names of one must not be found by another, and nothing is fetched. `format` is a note
+ * for people and not checked, for its expressions backtrack; patterns are matched by tables of our own.
+ */
+function createAjv(): Ajv2020 {
+  const regExp = Object.assign((pattern: string) => compilePattern(pattern), { code: 'compilePattern' })
+  return new Ajv2020({
+    allErrors: false,
+    strict: true,
+    strictRequired: false,
+    strictTypes: false,
+    strictTuples: false,
+    validateFormats: false,
+    validateSchema: false,
+    multipleOfPrecision: 9,
+    logger: false,
+    code: { regExp },
+  })
+}
+
+function faultsOf(validate: ValidateFunction, data: unknown): readonly SchemaFault[] {
+  if (validate(data)) return []
+  return (validate.errors ?? []).slice(0, SCHEMA_LIMITS.faultsMax).map((error) => faultAt('/data', error))
+}
+
+function faultAt(prefix: string, { instancePath, keyword, message, params }: ErrorObject): SchemaFault {
   const named = keyword === 'additionalProperties' ? ` (${String(params['additionalProperty'])})` : ''
-  return { pointer: `/data${instancePath}`, detail: `${message ?? keyword}${named}`.slice(0, 500) }
+  return { pointer: prefix + instancePath, detail: `${message ?? keyword}${named}`.slice(0, 500) }
 }

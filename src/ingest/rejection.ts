@@ -73,6 +73,15 @@ export const EVENT_LIMITS = {
   acceptAheadMs: 5 * 60_000,
 } as const
 
+const CONTROL = /\p{Cc}/u
+
+/** Whether an event may have this type, for routes that name types. */
+export function isEventType(text: string): boolean {
+  const { typeCharsMax } = EVENT_LIMITS
+  if (text === '' || text.length > typeCharsMax || text.startsWith('__')) return false
+  return text.isWellFormed() && !CONTROL.test(text)
+}
+
 const L = EVENT_LIMITS
 
 /** What is wrong and what to do, for a person who reads the answer in a log. */

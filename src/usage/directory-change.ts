@@ -1,5 +1,6 @@
 import type { CustomerKey, SubjectId, TenantId, TestClockId } from '../id/ids.ts'
 import type { Instant } from '../time/instant.ts'
+import type { JsonSchema } from './event-schema.ts'
 import type { Meter } from './meter.ts'
 
 /**
@@ -24,3 +25,14 @@ export type DirectoryChange =
       readonly testClock: TestClockId
       readonly now: Instant
     }
+  | EventSchemaChange
+
+/** What `data` of an event type must look like from now on. */
+export interface EventSchemaChange {
+  readonly kind: 'eventSchema'
+  readonly version: number
+  readonly tenant: TenantId
+  readonly type: string
+  /** Null: no schema any more. */
+  readonly schema: JsonSchema | null
+}

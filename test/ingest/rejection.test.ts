@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { TenantId } from '../../src/id/ids.ts'
 import { createEventSchemas } from '../../src/ingest/event-schemas.ts'
 import {
   EVENT_LIMITS,
@@ -149,11 +148,8 @@ const FAULTS: Readonly<Record<RejectionCode, readonly ((event: Draft) => void)[]
 
 function aStageWithSchema() {
   const schemas = createEventSchemas()
-  const outcome = schemas.set(TENANT, 'llm.request', {
-    type: 'object',
-    properties: { region: { type: 'string' } },
-  })
-  expect(outcome).toEqual({ kind: 'registered' })
+  const schema = { type: 'object', properties: { region: { type: 'string' } } }
+  schemas.apply({ kind: 'eventSchema', version: 1, tenant: TENANT, type: 'llm.request', schema })
   return aStage({}, schemas)
 }
 
@@ -296,50 +292,5 @@ describe('numbers', () => {
     const data = { a: '12345678901234567890.1234567890123456789', b: '1.50', c: '-0' }
     await send([aCloudEvent({ data })])
     expect(log.events()[0]?.properties).toEqual(data)
-  })
-})
-
-describe('schemas of event types', () => {
-  it('tell where data is wrong, and only of their tenant and type', async () => {
-    const { send } = aStageWithSchema()
-    expect(await send([aCloudEvent({ data: { region: 5 } })])).toMatchObject({
-      rejected: [{ code: 'schemaMismatch', errors: [{ pointer: '/data/region', detail: 'must be string' }] }],
-    })
-    const bad = aCloudEvent({ data: { region: 5 } })
-    expect(await send([{ ...bad, type: 'other' }])).toMatchObject({ accepted: 1 })
-    expect(await send([bad], { tenant: 'ten_2' as TenantId })).toMatchObject({ accepted: 1 })
-  })
-
-  it('an event that was taken before its schema is a duplicate still', async () => {
-    const schemas = createEventSchemas()
-    const { send } = aStage({}, schemas)
-    const event = aCloudEvent({ data: { region: 5 } })
-    await send([event])
-    schemas.set(TENANT, 'llm.request', { type: 'object', required: ['tokens'], additionalProperties: false })
-    expect(await send([event])).toMatchObject({ duplicates: 1, rejected: [] })
-    expect(await send([aCloudEvent({ id: 'new', data: { region: 5 } })])).toMatchObject({
-      rejected: [{ code: 'schemaMismatch' }],
-    })
-    schemas.remove(TENANT, 'llm.request')
-    expect(await send([aCloudEvent({ id: 'new', data: { region: 5 } })])).toMatchObject({ accepted: 1 })
-  })
-
-  it('refuses schemas that cannot be used, and keeps the one before', () => {
-    const schemas = createEventSchemas()
-    expect(schemas.set(TENANT, 't', { type: 'object', required: ['a'] })).toEqual({ kind: 'registered' })
-    for (const bad of [
-      { type: 'nothing' },
-      { unknownWord: 1 },
-      { $ref: 'http://example.com/x' },
-      [],
-      5,
-      null,
-    ]) {
-      expect(schemas.set(TENANT, 't', bad)).toMatchObject({ kind: 'refused' })
-    }
-    expect(schemas.set(TENANT, 't', { description: 'x'.repeat(70_000) })).toMatchObject({ kind: 'refused' })
-    expect(schemas.of(TENANT, 't')?.faultsOf({})).toEqual([
-      { pointer: '/data', detail: "must have required property 'a'" },
-    ])
   })
 })
