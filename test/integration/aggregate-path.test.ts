@@ -157,6 +157,16 @@ describe('from the log to a quantity', () => {
     expect(none).toEqual([{ group: {}, value: null, events: 0, unusable: 0 }])
   })
 
+  it('I7: counts nothing at a cut that the journal has not reached', async () => {
+    const [first, ...rest] = stage.aggregator.journal()
+    const cut = [{ partition: 0, offset: (first?.offset ?? 0) + 1 }, ...rest]
+    const asked = stage.reader.usageAtCut({
+      ...{ tenant: TENANT, meter: aMeter(), subjects: null, groupBy: [], cut },
+      interval: { start: instantOf(0), end: NOON },
+    })
+    await expect(asked).rejects.toMatchObject({ name: 'UsageReadError', code: 'journalBehind' })
+  })
+
   it('pages through the events behind a quantity', async () => {
     await stage.accept(
       ...['1', '2', '3', '4', '5'].map((tokens) =>

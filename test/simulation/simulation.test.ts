@@ -8,7 +8,7 @@ const SEEDS_WITHOUT = 400
 
 describe('the aggregator under faults', () => {
   it(
-    `I1 to I6: ${SEEDS} seeded lives lose nothing, count nothing twice, and drain`,
+    `I1, I2, I3, I4, I5, I6: ${SEEDS} seeded lives lose nothing, count nothing twice, and drain`,
     { timeout: 300_000 },
     async () => {
       let events = 0
