@@ -8,7 +8,7 @@ export type HttpOutcome =
     }
   | { readonly kind: 'unreachable'; readonly detail: string }
 
-export interface RejectedEvent {
+interface RejectedEvent {
   readonly index: number
   readonly code: string
   readonly detail: string

@@ -153,6 +153,7 @@ class Client implements Tallyman {
 
   async #close(limitMs: number): Promise<Drained> {
     this.#room.turnAllAway()
+    this.#delivery.hasten(this.#lastNumber)
     await this.flush(limitMs)
     this.#delivery.stop()
     this.#stop.abort()

@@ -10,7 +10,7 @@ export interface EventData {
 }
 
 /** The server's bounds of `data`; lengths in UTF-16 code units. */
-export const DATA_LIMITS = {
+const DATA_LIMITS = {
   depthMax: 8,
   propertiesMax: 64,
   pathCharsMax: 255,

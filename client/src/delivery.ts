@@ -3,14 +3,14 @@ import { batchBody, readiness } from './batch.ts'
 import type { BatchLimits, Buffer, Entry } from './buffer.ts'
 import type { Clock } from './clock.ts'
 import type { Fault } from './fault.ts'
-import { FULL_PACE, halted, inFlightMaxAt, type Pace, slower } from './pace.ts'
+import { FULL_PACE, halted, hastened, inFlightMaxAt, type Pace, slower } from './pace.ts'
 import type { RetryPolicy } from './retry.ts'
 
 export type Settlement =
   | { readonly kind: 'durable'; readonly receipt: Receipt | null }
   | { readonly kind: 'rejected'; readonly code: string; readonly detail: string }
 
-export interface DeliveryLimits extends BatchLimits, RetryPolicy {
+interface DeliveryLimits extends BatchLimits, RetryPolicy {
   readonly lingerMs: number
   readonly inFlightMax: number
   readonly haltedRetryMs: number
@@ -72,6 +72,12 @@ export class Delivery {
   hurry(upToNumber: number): void {
     this.#hurryUpTo = Math.max(this.#hurryUpTo, upToNumber)
     this.pump()
+  }
+
+  /** The same for all that is there, and now: for a client that is being closed. */
+  hasten(upToNumber: number): void {
+    this.#pace = hastened(this.#pace)
+    this.hurry(upToNumber)
   }
 
   /** Starts nothing any more; answers that still come are not looked at. */

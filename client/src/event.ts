@@ -25,7 +25,7 @@ export type Encoding =
   | { readonly kind: 'event'; readonly event: EncodedEvent }
   | { readonly kind: 'refused'; readonly id: string | null; readonly refusal: Refusal }
 
-export const EVENT_BYTES_MAX = 131_072
+const EVENT_BYTES_MAX = 131_072
 const ID_CHARS_MAX = 512
 const NAME_CHARS_MAX = 255
 const UNCLEAN = /\p{Cc}|[\ud800-\udfff]/u

@@ -122,6 +122,18 @@ describe('flush and close', () => {
     expect(client.close()).toBe(closed)
   })
 
+  it('close does not sleep through its limit after a long outage: it tries at once', async () => {
+    server.behave = () => problem(503, 'overloaded')
+    const client = world.client()
+    recordMany(client, 2)
+    await driveUntil(clock, () => client.stats().failuresInARow === 8) // the pause is 15 s now
+    server.behave = () => TAKE
+    const { requests } = client.stats()
+    const closed = client.close(10_000)
+    expect(client.stats().requests).toBe(requests + 1)
+    expect(await driven(clock, closed)).toEqual({ left: 0 })
+  })
+
   it('close gives up at its limit, tells who waits, and cuts the request that hangs', async () => {
     server.behave = () => ({ kind: 'takeAndAnswerLate' })
     const client = world.client({ bufferEventsMax: 1 })

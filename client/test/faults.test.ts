@@ -24,6 +24,17 @@ describe('what goes wrong on the way', () => {
     expect(world.faults).toHaveLength(1)
   })
 
+  it('reads no more of an answer than an answer can be', async () => {
+    server.behave = (n) => (n === 0 ? { kind: 'takeAndGarble', body: ' '.repeat(17_000_000) } : TAKE)
+    const client = world.client()
+    recordMany(client, 1)
+    await driven(clock, client.flush())
+    expectAllStored(server, client, 1)
+    expect(world.faults).toMatchObject([
+      { code: 'unreachable', detail: 'The answer is longer than 16777216 bytes.' },
+    ])
+  })
+
   it('waits out Retry-After', async () => {
     server.behave = (n) => (n === 0 ? problem(503, 'draining', { 'retry-after': '7' }) : TAKE)
     const client = world.client({ retryBaseMs: 500 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FULL_PACE, halted, inFlightMaxAt, slower } from '../src/pace.ts'
+import { FULL_PACE, halted, hastened, inFlightMaxAt, type Pace, slower } from '../src/pace.ts'
 import { parseRetryAfter, retryPauseMs } from '../src/retry.ts'
 
 const POLICY = { retryBaseMs: 500, retryPauseMsMax: 30_000, retryAfterMsMax: 300_000 }
@@ -49,19 +49,33 @@ describe('parseRetryAfter', () => {
 })
 
 describe('pace', () => {
+  const paused = (failures: number, resumeAtMs: number, askedUntilMs = 0): Pace => ({
+    failures,
+    resumeAtMs,
+    askedUntilMs,
+  })
+
   it('slows down once for all requests that fail in one pause, and lets one find out whether it is over', () => {
     const first = slower(FULL_PACE, POLICY, 1000, null, 0.5)
-    expect(first).toEqual({ failures: 1, resumeAtMs: 1250 })
+    expect(first).toEqual(paused(1, 1250))
     expect(slower(first, POLICY, 1100, null, 0.9)).toEqual(first)
-    expect(slower(first, POLICY, 1250, null, 0.5)).toEqual({ failures: 2, resumeAtMs: 1750 })
+    expect(slower(first, POLICY, 1250, null, 0.5)).toEqual(paused(2, 1750))
     expect(inFlightMaxAt(FULL_PACE, 4)).toBe(4)
     expect(inFlightMaxAt(first, 4)).toBe(1)
   })
 
   it('takes a Retry-After from whichever request brings it, and never comes back earlier', () => {
     const first = slower(FULL_PACE, POLICY, 1000, 5000, 0)
-    expect(slower(first, POLICY, 1500, 10_000, 0)).toEqual({ failures: 1, resumeAtMs: 11_500 })
+    expect(first).toEqual(paused(1, 6000, 6000))
+    expect(slower(first, POLICY, 1500, 10_000, 0)).toEqual(paused(1, 11_500, 11_500))
     expect(slower(first, POLICY, 1500, 1, 0)).toEqual(first)
-    expect(halted(first, 60_000, 2000)).toEqual({ failures: 2, resumeAtMs: 62_000 })
+    expect(slower(FULL_PACE, POLICY, 1000, 10 ** 9, 0)).toEqual(paused(1, 301_000, 301_000))
+    expect(halted(first, 60_000, 2000)).toEqual(paused(2, 62_000, 6000))
+  })
+
+  it('is hastened past its own pauses, not past what the server has asked for', () => {
+    expect(hastened(FULL_PACE)).toEqual(FULL_PACE)
+    expect(hastened(paused(9, 90_000))).toEqual(paused(1, 0))
+    expect(hastened(paused(9, 90_000, 70_000))).toEqual(paused(1, 70_000, 70_000))
   })
 })

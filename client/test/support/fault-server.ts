@@ -46,7 +46,7 @@ export const PASSING_FAULTS: readonly (readonly [string, Behaviour])[] = [
   ['503', problem(503, 'overloaded')],
 ]
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly authorization: string
   readonly contentType: string
   readonly path: string
