@@ -99,3 +99,27 @@ describe('takeInOrder', () => {
     expect([taken.map(toText), toText(left)]).toEqual([['100', '50'], '25'])
   })
 })
+
+describe('weights and parts of other scales', () => {
+  const of = (amount: string, ...weights: readonly string[]): string[] =>
+    allocate(decimal(amount), weights.map(decimal), 2).map(toText)
+
+  it('are compared by value', () => {
+    expect(of('10', '1', '0.5', '0.50')).toEqual(['5', '2.5', '2.5'])
+    expect(of('-0.05', '1', '1.0', '1.00')).toEqual(['-0.02', '-0.02', '-0.01'])
+    expect(of('0', '1', '2')).toEqual(['0', '0'])
+  })
+
+  it('must be 0 or more, and one of them above 0: the error says so', () => {
+    expect(() => of('1')).toThrow('weights are 0 or more')
+    expect(() => of('1', '0', '0.00')).toThrow('one is above 0')
+    expect(() => of('1', '2', '-1')).toThrow('weights are 0 or more')
+  })
+
+  it('are taken in order whatever their scales', () => {
+    const { taken, left } = takeInOrder(decimal('1.5'), ['1.250', '0.2', '9'].map(decimal))
+    expect([...taken, left].map(toText)).toEqual(['1.25', '0.2', '0.05', '0'])
+    const more = takeInOrder(decimal('3'), ['1.25', '0.5'].map(decimal))
+    expect(toText(more.left)).toBe('1.25')
+  })
+})
