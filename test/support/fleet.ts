@@ -28,7 +28,9 @@ export interface FleetOptions {
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const scratch = mkdtempSync(join(tmpdir(), 'tallyman-fleet-'))
   const undo: (() => Promise<unknown>)[] = [async () => rmSync(scratch, { recursive: true, force: true })]
+  let isStopped = false
   const stop = async (): Promise<void> => {
+    isStopped = true
     for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step()
   }
   const opened = <T extends { stop(): Promise<unknown> }>(engine: T): T => {
@@ -58,6 +60,10 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
           args: ['--role', role, '--port', port],
         })
         undo.push(() => process.kill9())
+        if (isStopped) {
+          await process.kill9()
+          throw new Error(`${name} was ready when the fleet had been stopped`)
+        }
         return process
       },
       stop,

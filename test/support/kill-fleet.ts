@@ -42,7 +42,7 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
       ...{ ingest: 0, 'aggregate-1': 0, 'aggregate-2': 0, broker: 0, clickhouse: 0, zombie: 0 },
     }
     let awayMsMax = 0
-    let zombie: Promise<void> | null = null
+    const zombie = { done: Promise.resolve() }
     const asZombie = async (aggregator: Supervised): Promise<void> => {
       const frozen = aggregator.current()
       frozen.freeze()
@@ -71,8 +71,8 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
           break
         case 'zombie':
           // One at a time, and others die meanwhile.
-          await zombie
-          zombie = asZombie(draw.next() < 0.5 ? first : second)
+          await zombie.done
+          zombie.done = asZombie(draw.next() < 0.5 ? first : second)
           return
       }
       awayMsMax = Math.max(awayMsMax, performance.now() - struckMs)
@@ -83,6 +83,7 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
       (_, i) => VICTIMS[VICTIMS.length - 1 - i] ?? draw.of(VICTIMS.slice(0, i % 20 === 0 ? 6 : 5)),
     )
     for (const [i, victim] of plan.entries()) {
+      onProgress?.(`${((performance.now() - beganMs) / 1000).toFixed(0)} s: ${victim}`)
       await draw.pause(50, 1500)
       await strike(victim)
       counts[victim]++
@@ -93,7 +94,7 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
       }
       onProgress?.(`kill ${i + 1}: acknowledged ${load.acknowledged.size}, counted so far ${String(jobs)}`)
     }
-    await zombie
+    await zombie.done
     await load.stop()
     const settled = await settledMeters(api, load)
     const store = await connectUsageStore({ kind: 'url', url: fleet.clickhouse.url })

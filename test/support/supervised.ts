@@ -14,7 +14,7 @@ export interface Supervised {
   release(): void
 }
 
-const STARTS_FAILED_MAX = 50
+const STARTS_FAILED_MAX = 10
 
 /** Starts the role and keeps it running. @throws when the first start fails */
 export async function supervise(fleet: Fleet, role: FleetRole, name: string): Promise<Supervised> {
@@ -24,21 +24,24 @@ export async function supervise(fleet: Fleet, role: FleetRole, name: string): Pr
   let next = Promise.withResolvers<undefined>()
   const endings: string[] = []
 
+  const startAgain = async (): Promise<ServerProcess> => {
+    let failed = 0
+    for (;;) {
+      try {
+        return await fleet.start(role, name)
+      } catch (error) {
+        endings.push(`${name} did not start: ${String(error).slice(-2000)}`)
+        if (isReleased || ++failed > STARTS_FAILED_MAX) throw new Error(endings.join('\n'), { cause: error })
+      }
+    }
+  }
   const follow = async (): Promise<void> => {
-    for (let failedStarts = 0; ;) {
+    for (;;) {
       const code = await current.exited
       if (isReleased) return
       if (!isKilled) endings.push(`${name} ended with ${String(code)}: ${current.errors().slice(-2000)}`)
       isKilled = false
-      for (let isUp = false; !isUp && !isReleased;) {
-        try {
-          current = await fleet.start(role, name)
-          isUp = true
-        } catch (error) {
-          endings.push(`${name} did not start: ${String(error).slice(-2000)}`)
-          if (++failedStarts > STARTS_FAILED_MAX) throw error
-        }
-      }
+      current = await startAgain()
       next.resolve(undefined)
       next = Promise.withResolvers<undefined>()
     }
