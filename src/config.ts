@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parse as parseYaml } from 'yaml'
 import { nearestName } from './id/nearest-name.ts'
 
-export const ROLES = ['all', 'ingest', 'aggregate', 'provision', 'api', 'invoice'] as const
+export const ROLES = ['all', 'ingest', 'aggregate', 'provision', 'api', 'invoice', 'gate'] as const
 export type Role = (typeof ROLES)[number]
 
 interface SettingBase {
@@ -17,7 +17,7 @@ type Setting = SettingBase &
   (
     | { readonly kind: 'text'; readonly preset: string | null }
     | { readonly kind: 'list'; readonly preset: null }
-    | { readonly kind: 'integer'; readonly preset: number; readonly min: number; readonly max: number }
+    | { readonly kind: 'integer'; readonly preset: number | null; readonly min: number; readonly max: number }
     | { readonly kind: 'choice'; readonly preset: string; readonly choices: readonly string[] }
     | { readonly kind: 'switch'; readonly preset: boolean }
   )
@@ -173,6 +173,43 @@ export const SETTINGS = [
     help: 'How long the event topic keeps its records.',
   },
   {
+    path: 'gate.grpcPort',
+    env: 'TALLYMAN_GATE_GRPC_PORT',
+    kind: 'integer',
+    preset: null,
+    min: 0,
+    max: 65535,
+    help: 'Port of the gate for Envoy: ext_authz and rate limit service over gRPC; 0 takes a free one. Unset: not served.',
+  },
+  {
+    path: 'gate.keyHeader',
+    env: 'TALLYMAN_GATE_KEY_HEADER',
+    kind: 'text',
+    preset: null,
+    help: 'Header of requests behind the gate that carries the key. Unset: Authorization: Bearer, else X-Api-Key.',
+  },
+  {
+    path: 'gate.realm',
+    env: 'TALLYMAN_GATE_REALM',
+    kind: 'text',
+    preset: 'api',
+    help: 'What WWW-Authenticate calls the API behind the gate.',
+  },
+  {
+    path: 'gate.topUpUrl',
+    env: 'TALLYMAN_GATE_TOP_UP_URL',
+    kind: 'text',
+    preset: null,
+    help: 'Where customers buy units: told in answers 402.',
+  },
+  {
+    path: 'gate.upgradeUrl',
+    env: 'TALLYMAN_GATE_UPGRADE_URL',
+    kind: 'text',
+    preset: null,
+    help: 'Where customers raise a limit: told in answers 429 of quotas.',
+  },
+  {
     path: 'seller.name',
     env: 'TALLYMAN_SELLER_NAME',
     kind: 'text',
@@ -265,6 +302,13 @@ export interface Config {
   }
   readonly aggregate: { readonly flushIntervalMs: number; readonly flushRowsMax: number }
   readonly log: { readonly retentionDays: number }
+  readonly gate: {
+    readonly grpcPort: number | null
+    readonly keyHeader: string | null
+    readonly realm: string
+    readonly topUpUrl: string | null
+    readonly upgradeUrl: string | null
+  }
   readonly seller: {
     readonly name: string
     readonly addressLines: readonly string[] | null

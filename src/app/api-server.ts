@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { listenFailure } from './start-failure.ts'
@@ -13,6 +13,8 @@ export interface ApiServerOptions {
   readonly host: string
   readonly port: number
   readonly fetch: (request: Request, env: unknown) => Response | Promise<Response>
+  /** Answers what does not go through `fetch`; false where a request is none of it. */
+  readonly direct?: (request: IncomingMessage, response: ServerResponse) => boolean
   /** Longest time for the headers of a request to arrive: a slow sender must not hold a socket for ever. */
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -35,7 +37,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     (request, response) => {
       // Connections that a client keeps open end with the answer that is under way.
       if (isStopping) response.shouldKeepAlive = false
-      void listener(request, response)
+      if (options.direct?.(request, response) !== true) void listener(request, response)
     },
   )
   server.maxHeadersCount = 100

@@ -3,7 +3,9 @@ import type { MiddlewareHandler } from 'hono'
 import { type Api, type ApiEnv, createApi } from '../http/api.ts'
 import { createOpenApiRoutes } from '../http/openapi.ts'
 import { createHttpMetrics } from '../telemetry/http.ts'
+import type { LocalGate } from '../provision/local-gate.ts'
 import { startApiServer } from './api-server.ts'
+import { createGateDoor } from './gate-door.ts'
 import type { Shell } from './shell.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -15,15 +17,18 @@ export interface ServedRoutes {
   /** Stands before every route of the control plane. */
   readonly before: readonly MiddlewareHandler<ApiEnv>[]
   readonly control: readonly Api[]
+  /** The gate that proxies ask, before the router. */
+  readonly gate: LocalGate
 }
 
 /** Puts the routes on the API's socket. Answers its URL. @throws StartFailure when it cannot listen */
 export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Promise<string> {
   const { config, registry, closing, onFault } = shell
+  const metrics = createHttpMetrics(registry)
   const api = createApi({
     newRequestId: randomUUID,
     onFault: (error, requestId) => onFault(`request ${requestId}`, error),
-    metrics: createHttpMetrics(registry),
+    metrics,
   })
   for (const one of routes.events ?? []) api.route('/', one)
   for (const middleware of routes.before ?? []) api.use('*', middleware)
@@ -34,6 +39,7 @@ export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Pro
     host: config.host,
     port: config.port,
     fetch: (request, env) => api.fetch(request, env as object),
+    ...(routes.gate === undefined ? {} : { direct: createGateDoor(shell, routes.gate, metrics) }),
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   })

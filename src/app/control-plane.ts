@@ -12,6 +12,7 @@ import { createKeyRoutes } from '../http/keys.ts'
 import { createMeterRoutes } from '../http/meters.ts'
 import { createPlanRoutes } from '../http/plans.ts'
 import { createQuotaRoutes } from '../http/quotas.ts'
+import { createReservationRoutes } from '../http/reservations.ts'
 import { createRateRoutes } from '../http/rate.ts'
 import { createSubscriptionRoutes } from '../http/subscriptions.ts'
 import { createTestClockRoutes } from '../http/test-clocks.ts'
@@ -22,6 +23,7 @@ import { createInvoiceStore } from '../database/invoices.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
 import type { MeterKey, SubscriptionId, TenantId, TestClockId } from '../id/ids.ts'
 import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
+import type { LocalGate } from '../provision/local-gate.ts'
 import { rateJson } from '../rating/rating-json.ts'
 import { presentPhase } from '../subscription/subscription.ts'
 import { createInvoiceMetrics } from '../telemetry/invoice.ts'
@@ -32,6 +34,8 @@ import type { HeldDirectory } from './directory.ts'
 import type { Engines } from './engines.ts'
 import { invoiceUsage, quotaUsage, startUsageSide } from './event-path.ts'
 import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
+import { gateAnswers } from './gate-door.ts'
+import { startGatekeeping } from './gatekeeping.ts'
 import { createHolders } from './holders.ts'
 import { repeat } from './repeat.ts'
 import { sellerOf } from './seller.ts'
@@ -53,6 +57,8 @@ export interface ControlPlane {
   readonly before: readonly MiddlewareHandler<ApiEnv>[]
   readonly routes: readonly Api[]
   readonly adminKey: string
+  /** For proxies in front of the tenant's own API. */
+  readonly gate: LocalGate
 }
 
 export interface ControlPlaneOptions {
@@ -101,6 +107,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ]),
   )
   const meters = { eventTypeOf: (of: TenantId, key: MeterKey) => directory.meter(of, key)?.eventType ?? null }
+  const gatekeeping = await startGatekeeping({
+    ...shell,
+    engines,
+    table: keys.table,
+    directory,
+    tenant,
+    answer: gateAnswers(shell.config.gate),
+  })
   const gate = await startGate({
     ...shell,
     engines,
@@ -109,6 +123,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     meters,
     usage: quotaUsage(usage, directory),
     provisions: role.provisions,
+    gatekeeping,
   })
   const reconciler = createReconciler({
     log: engines.log,
@@ -203,8 +218,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       keyring: gate.keyring,
       store: gate.keys,
       table: keys.table,
+      gatekeeper: gatekeeping.gatekeeper,
       settleEverywhere: settle,
     }),
+    createReservationRoutes({ authenticator, ...gatekeeping }),
     createQuotaRoutes({
       ...common,
       book: gate.book,
@@ -226,5 +243,5 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFault: (error, requestId) => onFault(`keeping the answer of request ${requestId}`, error),
     }),
   ]
-  return { authenticator, before, routes, adminKey }
+  return { authenticator, before, routes, adminKey, gate: gatekeeping.local }
 }

@@ -25,6 +25,7 @@ import { TOPIC_KEY_STATE } from '../usage/topics.ts'
 import { readAdminKey, writeAdminKey } from './admin-key.ts'
 import type { Closing } from './closing.ts'
 import type { Engines } from './engines.ts'
+import type { Gatekeeping } from './gatekeeping.ts'
 import { repeat } from './repeat.ts'
 import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
 
@@ -80,6 +81,8 @@ export interface GateOptions {
   readonly closing: Closing
   /** Whether this process follows observed usage and the calendar. */
   readonly provisions: boolean
+  /** The books of leased quotas. */
+  readonly gatekeeping: Gatekeeping
   readonly onFatal: (error: Error) => void
   readonly onFault: (what: string, error: unknown) => void
 }
@@ -88,12 +91,13 @@ const TICK_MS = 1000
 
 /** Stage 5: keys and quotas, and in one process of the fleet the worker that keeps quotas true. */
 export async function startGate(options: GateOptions): Promise<Gate> {
-  const { engines, held, holders, meters, usage, clock, closing, onFatal } = options
+  const { engines, held, holders, meters, usage, clock, closing, gatekeeping, onFatal, onFault } = options
+  const { leased } = gatekeeping
   const { db } = engines.database
   const keys = createKeyStore(db)
   const quotaStore = createQuotaStore(db)
   const { table, metrics } = held
-  const quotas = createQuotas({ store: quotaStore, holders, usage, table, monotonicMs, metrics })
+  const quotas = createQuotas({ store: quotaStore, holders, usage, leased, table, monotonicMs, metrics })
   if (options.provisions) {
     const worker = await startQuotaWorker({
       log: engines.log,
@@ -104,10 +108,13 @@ export async function startGate(options: GateOptions): Promise<Gate> {
       onFatal,
     })
     closing.add('quota worker', () => worker.stop())
+    gatekeeping.onReached = (name) => {
+      quotas.evaluate([name]).catch((error: unknown) => onFault('evaluating a leased quota', error))
+    }
     const stopTicking = repeat(
       TICK_MS,
       () => quotas.tick(),
-      (error) => options.onFault('quota tick', error),
+      (error) => onFault('quota tick', error),
     )
     closing.add('quota tick', stopTicking)
   }
@@ -118,7 +125,7 @@ export async function startGate(options: GateOptions): Promise<Gate> {
     clock,
     randomBytes,
   })
-  const book = createQuotaBook({ store: quotaStore, quotas, holders, meters, clock })
+  const book = createQuotaBook({ store: quotaStore, quotas, leased, holders, meters, clock })
   return { keys, quotaStore, quotas, keyring, book }
 }
 

@@ -6,6 +6,8 @@ import { startDirectory } from './directory.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { startUsageSide } from './event-path.ts'
 import { startKeyTable } from './gate.ts'
+import { gateAnswers } from './gate-door.ts'
+import { startGatekeeping } from './gatekeeping.ts'
 import { createHolderTime } from './holders.ts'
 import type { Shell } from './shell.ts'
 import { createStage1 } from './stage1.ts'
@@ -42,6 +44,24 @@ export async function startAggregateRole(shell: Shell): Promise<StartedRole> {
   return { apiUrl: await serveApi(shell, {}), adminKey: null }
 }
 
+/**
+ * The gate for proxies and nothing else: keys, quotas and leases in memory. It needs neither ClickHouse nor, once
+ * started, PostgreSQL, but for snapshots of its books.
+ */
+export async function startGateRole(shell: Shell): Promise<StartedRole> {
+  const engines = await open(shell, ['log', 'database'])
+  const tenant = await ensureDefaultTenant(engines.database.db, shell.clock.now())
+  const { directory } = await startDirectory({ ...shell, engines })
+  const { table } = await startKeyTable({
+    ...shell,
+    engines,
+    holders: createHolderTime(shell.clock, directory),
+  })
+  const answer = gateAnswers(shell.config.gate)
+  const { local } = await startGatekeeping({ ...shell, engines, table, directory, tenant, answer })
+  return { apiUrl: await serveApi(shell, { gate: local }), adminKey: null }
+}
+
 /** The control plane with whatever else this process does. */
 export async function startControlRole(shell: Shell, role: ControlRole): Promise<StartedRole> {
   const engines = await open(shell, ['log', 'store', 'database'])
@@ -53,6 +73,7 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
     events: ingest?.routes ?? [],
     before: plane.before,
     control: plane.routes,
+    gate: plane.gate,
   })
   if (ingest !== null) shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: plane.adminKey }

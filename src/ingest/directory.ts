@@ -14,6 +14,8 @@ export interface Directory extends IngestDirectory {
   meters(): readonly Meter[]
   /** "Now" for a customer: their test clock, else the clock. */
   nowForCustomer(tenant: TenantId, customer: CustomerKey): Instant
+  /** Whether that is a test clock's. */
+  isOnTestClock(tenant: TenantId, customer: CustomerKey): boolean
   customerOf(tenant: TenantId, subject: SubjectId): CustomerKey | null
 }
 
@@ -86,6 +88,8 @@ export function createDirectory(clock: Clock): Directory {
     nowFor: (tenant, subject) => nowOn(tenant, claimant(tenant, subject)?.testClock ?? null),
     nowForCustomer: (tenant, customer) =>
       nowOn(tenant, tenants.get(tenant)?.customers.get(customer)?.testClock ?? null),
+    isOnTestClock: (tenant, customer) =>
+      (tenants.get(tenant)?.customers.get(customer)?.testClock ?? null) !== null,
     knows: (tenant, subject) => claimant(tenant, subject) !== undefined,
     isMetered: (tenant, type) => tenants.get(tenant)?.metersByType.has(type) ?? false,
     metersOf: (tenant, type) => tenants.get(tenant)?.metersByType.get(type) ?? [],
