@@ -4,10 +4,9 @@ import type { KeyState } from '../provision/key-state.ts'
 import type { Gatekeeper } from '../provision/gatekeeper.ts'
 import type { Keyring } from '../provision/keyring.ts'
 import type { KeyTable } from '../provision/key-table.ts'
-import type { KeyChangeOutcome, KeyStore } from '../provision/ports.ts'
+import type { KeyStore } from '../provision/ports.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
 import {
-  hashText,
   instantView,
   keyRequestShape,
   keyShape,
@@ -15,7 +14,8 @@ import {
   keyView,
   mintedKeyShape,
 } from './key-shapes.ts'
-import { checkRequestOf, checkRequestShape, checkWith, invalidRequest, permissionOf } from './keys-check.ts'
+import { checkRequestOf, checkRequestShape, checkWith, permissionOf } from './keys-check.ts'
+import { changed, conflict, importedHash, unknownKey } from './keys-problems.ts'
 import { ProblemError } from './problem.ts'
 import { scoped } from './scoped.ts'
 import { verificationShape, verificationView } from './verification-shape.ts'
@@ -315,38 +315,3 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
 
 /** Answers that hold or concern a secret are kept by no cache. */
 const SECRET = { 'cache-control': 'no-store' }
-
-function changed(id: string, outcome: KeyChangeOutcome): KeyState {
-  switch (outcome.kind) {
-    case 'unknown':
-      throw unknownKey(id)
-    case 'revoked':
-      throw conflict('revokedKey', `The key ${id} was revoked, which is for good.`)
-    case 'changed':
-    case 'unchanged':
-      return outcome.state
-  }
-}
-
-function importedHash({ value, hint = 'imported' }: { value: string; hint?: string | undefined }): {
-  hash: string
-  hint: string
-} {
-  const hash = hashText(value)
-  if (hash !== null) return { hash, hint }
-  const detail = 'must be a SHA-256 in hex (64 digits), base64 or base64url'
-  throw invalidRequest('invalidRequest', '/hash/value', detail)
-}
-
-function unknownKey(id: string): ProblemError {
-  return new ProblemError({
-    status: 404,
-    code: 'unknownKey',
-    title: 'No such key',
-    detail: `There is no API key with the id "${id}". GET /v1/keys lists them.`,
-  })
-}
-
-function conflict(code: string, detail: string): ProblemError {
-  return new ProblemError({ status: 409, code, title: 'The key cannot be changed so', detail })
-}
