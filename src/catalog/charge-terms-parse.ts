@@ -17,7 +17,7 @@ const CONVERSION_ROUNDINGS = ['none', 'ceiling', 'floor', 'halfUp'] as const
 const HUNDRED: Decimal = { coefficient: 100n, scale: 0 }
 
 export function readDiscounts(reader: JsonReader, object: JsonObject, pointer: string): readonly Discount[] {
-  if (object['discounts'] === undefined) return []
+  if (object['discounts'] === undefined || object['discounts'] === null) return []
   const at = member(pointer, 'discounts')
   const raw = reader.list(object, 'discounts', pointer)
   if (raw.length > discountsMax) {

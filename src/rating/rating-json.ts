@@ -96,8 +96,9 @@ const MEMBERS = [
 /** Reads a rating request. The first fault in the order of the contract is told, with its JSON pointer. */
 export function parseRatingRequest(raw: unknown): RatingRequestParse {
   const reader = new JsonReader()
-  const object = reader.object(raw, '', MEMBERS)
-  if (object === null) return faulty(reader.faults[0])
+  const given = reader.object(raw, '', MEMBERS)
+  if (given === null) return faulty(reader.faults[0])
+  const object = withoutNulls(given)
   if (object['id'] !== undefined && idOf(raw) === null) {
     reader.fault('invalidRequest', '/id', 'must be text or a number')
   }
@@ -136,6 +137,13 @@ export function parseRatingRequest(raw: unknown): RatingRequestParse {
       ...(events === null ? {} : { events }),
     },
   }
+}
+
+/** A member that is null says as much as one that is absent; what must be there is missing then. */
+function withoutNulls(object: JsonObject): JsonObject {
+  return Object.values(object).includes(null)
+    ? Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null))
+    : object
 }
 
 function faulty(error: RatingError | undefined): RatingRequestParse {

@@ -142,7 +142,7 @@ describe('tallyman rate', () => {
       ['fraction', 'malformedDecimal'],
       ['large', 'malformedDecimal'],
       ['flag', 'malformedDecimal'],
-      ['null', 'malformedDecimal'],
+      ['null', 'invalidRequest'],
     ])
     expect(run.answers[1]?.error).toMatchObject({ pointer: '/quantity' })
   })

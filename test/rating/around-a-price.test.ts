@@ -84,6 +84,20 @@ describe('what stands around a price', () => {
     ).toBe('0.003')
   })
 
+  it('takes null for absent', () => {
+    const nothing = {
+      discounts: null,
+      minimum: null,
+      maximum: null,
+      previousQuantity: null,
+      groups: null,
+      part: null,
+    }
+    expect(amount({ quantity: '3', ...nothing, commitment: null, events: null, proration: null })).toBe(
+      '3.00',
+    )
+  })
+
   it('I9: refuses what it does not know, by a pointer', () => {
     const of = (parts: object): object => refusalOf({ price: unit, ...parts })
     expect(of({ discounts: [{ percent: '100.01' }] })).toMatchObject({ pointer: '/discounts/0/percent' })
