@@ -38,7 +38,7 @@ export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Pro
   const server = await startApiServer({
     host: config.host,
     port: config.port,
-    fetch: (request, env) => api.fetch(request, env as object),
+    fetch: (request, env) => api.fetch(request, env),
     ...(routes.gate === undefined ? {} : { direct: createGateDoor(shell, routes.gate, metrics) }),
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,

@@ -1,6 +1,12 @@
 import type { Config, Role } from '../config.ts'
 import { openShell, type Shell } from './shell.ts'
-import { startAggregateRole, startControlRole, type StartedRole, startIngestRole } from './roles.ts'
+import {
+  startAggregateRole,
+  startControlRole,
+  type StartedRole,
+  startGateRole,
+  startIngestRole,
+} from './roles.ts'
 import { startFailureOf } from './start-failure.ts'
 
 export interface RunningSystem {
@@ -29,6 +35,7 @@ const START: Readonly<Record<Role, (shell: Shell) => Promise<StartedRole>>> = {
     startControlRole(shell, { ingests: false, aggregates: false, provisions: false, schedules: false }),
   invoice: (shell) =>
     startControlRole(shell, { ingests: false, aggregates: false, provisions: false, schedules: true }),
+  gate: startGateRole,
 }
 
 /** Starts a role, or all of them in this process. @throws StartFailure that says what to do */
