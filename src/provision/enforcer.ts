@@ -165,9 +165,9 @@ export function createEnforcer(deps: EnforcerDeps): Enforcer {
     const local = localOf(name)
     const account = authority.account(name)
     if (account !== null && isCurrent(account.epoch, local)) {
-      const { limit, settled } = figuresOfAccount(account)
+      const { limit, settled, forfeited } = figuresOfAccount(account)
       // More than the whole rest of the period: no lease of anybody can come back to make room for it.
-      if (limit !== null && limit - settled < units && available(local) < units) return true
+      if (limit !== null && limit - settled - forfeited < units && available(local) < units) return true
     }
     const { refused } = local
     return (

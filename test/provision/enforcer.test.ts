@@ -3,6 +3,7 @@ import type { QuotaKey } from '../../src/id/ids.ts'
 import type { Admission, Enforcer, Reserved } from '../../src/provision/enforcer.ts'
 import { type AccountName, figuresOfAccount, type Terms } from '../../src/provision/ledger/account.ts'
 import type { QuotaAuthority } from '../../src/provision/ledger/authority.ts'
+import { declareLostHolders } from '../../src/provision/lost-holders.ts'
 import { LogError } from '../../src/usage/event-log.ts'
 import { eventually } from '../support/eventually.ts'
 import { at } from '../support/gate.ts'
@@ -81,7 +82,7 @@ describe('an enforcer', () => {
       ({ settled }) => settled === 1000n,
       2_000,
     )
-    expect(figures(first)).toEqual({ limit: 1000n, settled: 1000n, leased: 0n, free: 0n })
+    expect(figures(first)).toEqual({ limit: 1000n, settled: 1000n, leased: 0n, forfeited: 0n, free: 0n })
   })
 
   it('decides from its leases: a thousand requests ask the ledger a few times', async () => {
@@ -240,6 +241,24 @@ describe('without a ledger that answers', () => {
     state.fails = false
     await enforcer.housekeep()
     expect(figures(authority).settled).toBe(1500n)
+  })
+})
+
+describe('a holder that is gone', () => {
+  it('I10: is declared lost, its units stay charged, and nobody is told to wait for them', async () => {
+    const authority = await leasing.authority()
+    await open(authority, { limit: 100n })
+    const gone = leasing.enforcer(authority, { holder: 'gone' })
+    const held = await gone.admit([calls(60n)])
+    expect(held.kind).toBe('admitted')
+    const enforcer = leasing.enforcer(authority, { holder: 'alive', waitMs: 30 })
+    expect(await enforcer.admit([calls(50n)])).toMatchObject({ kind: 'refused', why: 'inFlight' })
+    const deps = { authority, isAlive: (holder: string) => holder !== 'gone', testClock: () => leasing.now }
+    expect([await declareLostHolders(deps), await declareLostHolders(deps)]).toEqual([1, 0])
+    const { settled, forfeited, free } = figures(authority)
+    expect([settled, forfeited >= 60n, forfeited + (free ?? 0n)]).toEqual([0n, true, 100n])
+    expect(await enforcer.admit([calls(50n)])).toMatchObject({ kind: 'refused', why: 'exhausted' })
+    settledIn(await enforcer.admit([calls(100n - forfeited)]))
   })
 })
 

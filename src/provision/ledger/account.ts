@@ -114,6 +114,8 @@ export interface AccountFigures {
   readonly limit: bigint | null
   readonly settled: bigint
   readonly leased: bigint
+  /** Of what is leased, what no holder will give back: it lies idle until somebody knows what was used of it. */
+  readonly forfeited: bigint
   /** What may still be leased; null is unlimited, and less than zero where the limit was lowered below what is out. */
   readonly free: bigint | null
 }
@@ -136,7 +138,7 @@ export function isAvailable(pool: Pool, now: Instant): boolean {
  * S, O, L and what is free. A pool that cannot be had counts with what was taken of it, so that an expiry takes the
  * unused units away at once and nothing else.
  */
-export function figuresOfAccount({ pools, terms, now }: Account): AccountFigures {
+export function figuresOfAccount({ pools, leases, terms, now }: Account): AccountFigures {
   let limit = 0n
   let settled = 0n
   let leased = 0n
@@ -145,6 +147,10 @@ export function figuresOfAccount({ pools, terms, now }: Account): AccountFigures
     settled += pool.used
     leased += pool.leased
   }
-  if (terms.limit === null) return { limit: null, settled, leased, free: null }
-  return { limit, settled, leased, free: limit - settled - leased }
+  const forfeited = leases
+    .filter((lease) => lease.state === 'forfeited')
+    .flatMap((lease) => lease.parts)
+    .reduce((sum, part) => (pools.some((pool) => pool.id === part.pool) ? sum + part.units : sum), 0n)
+  if (terms.limit === null) return { limit: null, settled, leased, forfeited, free: null }
+  return { limit, settled, leased, forfeited, free: limit - settled - leased }
 }

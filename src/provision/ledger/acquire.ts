@@ -82,7 +82,7 @@ function granted(
 /** Nothing to give: who holds more than it needs is asked for it. */
 function denied(account: Account, { holder, sequence, minUseful }: Acquire, free: bigint): AcquireDecided {
   const isAsked = (lease: Lease): boolean => lease.state === 'open' && lease.holder !== holder
-  const { limit, settled } = figuresOfAccount(account)
+  const { limit, settled, forfeited } = figuresOfAccount(account)
   const recall = [...new Set(account.leases.filter(isAsked).map((lease) => lease.holder))]
   return {
     account: {
@@ -94,7 +94,7 @@ function denied(account: Account, { holder, sequence, minUseful }: Acquire, free
     answer: {
       kind: 'denied',
       sequence,
-      final: limit !== null && limit - settled < minUseful,
+      final: limit !== null && limit - settled - forfeited < minUseful,
       free,
       resetAt: account.epoch.resetAt,
       recall,

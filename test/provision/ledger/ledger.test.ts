@@ -86,7 +86,7 @@ describe('leases', () => {
     expect(unitsOf(acquire(900n, { minUseful: 900n }))).toBe(900n)
     expect(acquire(101n, { minUseful: 101n })).toMatchObject({ kind: 'denied', free: 100n, final: false })
     expect(unitsOf(acquire(100n, { minUseful: 100n }))).toBe(100n)
-    expect(figures()).toEqual({ limit: 1000n, settled: 0n, leased: 1000n, free: 0n })
+    expect(figures()).toEqual({ limit: 1000n, settled: 0n, leased: 1000n, forfeited: 0n, free: 0n })
   })
 
   it('a repetition is answered the same, an older question not at all', () => {
@@ -105,7 +105,7 @@ describe('leases', () => {
     expect(tell({ kind: 'return', leaseId, used: 101n })).toMatchObject({ kind: 'invalid' })
     for (let times = 0; times < 2; times++) {
       expect(tell({ kind: 'return', leaseId, used: 30n })).toEqual({ kind: 'done' })
-      expect(figures()).toEqual({ limit: 1000n, settled: 30n, leased: 0n, free: 970n })
+      expect(figures()).toEqual({ limit: 1000n, settled: 30n, leased: 0n, forfeited: 0n, free: 970n })
     }
     const { version } = account()
     tell({ kind: 'return', leaseId, used: 30n })
@@ -200,9 +200,9 @@ describe('limits and grants', () => {
     const leaseId = idOf(acquire(30n))
     clock(expiresAt)
     tell({ kind: 'tick' })
-    expect(figures()).toEqual({ limit: 30n, settled: 0n, leased: 30n, free: 0n })
+    expect(figures()).toEqual({ limit: 30n, settled: 0n, leased: 30n, forfeited: 0n, free: 0n })
     tell({ kind: 'return', leaseId, used: 10n })
-    expect(figures()).toEqual({ limit: 10n, settled: 10n, leased: 0n, free: 0n })
+    expect(figures()).toEqual({ limit: 10n, settled: 10n, leased: 0n, forfeited: 0n, free: 0n })
   })
 
   it('a grant that is not yet effective does not count', () => {
