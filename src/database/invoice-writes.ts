@@ -15,9 +15,9 @@ import type { InvoiceState } from '../invoice/lifecycle.ts'
 import type { CreditNoteIssue, Finalization } from '../invoice/ports.ts'
 import { beginReceivable, type ReceivableDecision } from '../invoice/receivable.ts'
 import type { Currency } from '../money/currency.ts'
-import { add, decimal, type Decimal, toFixedText } from '../money/decimal.ts'
+import { add, decimal, type Decimal, toFixedText, ZERO } from '../money/decimal.ts'
 import type { Instant } from '../time/instant.ts'
-import { creditNoteOf, invoiceOf, paymentOf } from './invoice-rows.ts'
+import { creditNoteOf, paymentOf } from './invoice-rows.ts'
 import type { Schema } from './schema.ts'
 
 /** A tenant that names no legal entities has this one. */
@@ -32,122 +32,183 @@ type Trx = Transaction<Schema>
 
 /** The version of the customer's ledger, locked: whoever else wants to change this customer's invoices waits. */
 export async function lockLedger(trx: Trx, tenant: TenantId, customer: CustomerKey): Promise<number> {
-  await trx
-    .insertInto('invoice_ledgers')
-    .values({ tenant, customer, version: 0 })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  const { version } = await trx
-    .selectFrom('invoice_ledgers')
-    .select('version')
-    .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
-    .forUpdate()
-    .executeTakeFirstOrThrow()
-  return version
+  return (await lockLedgers(trx, tenant, [customer])).get(customer) ?? 0
 }
 
-export async function raiseLedger(trx: Trx, tenant: TenantId, customer: CustomerKey): Promise<void> {
+/** As `lockLedger`, of many customers; locked in one order, so that two batches never wait for each other in a circle. */
+export async function lockLedgers(
+  trx: Trx,
+  tenant: TenantId,
+  customers: readonly CustomerKey[],
+): Promise<Map<CustomerKey, number>> {
+  const sorted = [...new Set(customers)].sort()
+  await trx
+    .insertInto('invoice_ledgers')
+    .values(sorted.map((customer) => ({ tenant, customer, version: 0 })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  const rows = await trx
+    .selectFrom('invoice_ledgers')
+    .select(['customer', 'version'])
+    .where('tenant', '=', tenant)
+    .where('customer', 'in', sorted)
+    .orderBy(sql`customer collate "C"`)
+    .forUpdate()
+    .execute()
+  return new Map(rows.map(({ customer, version }) => [customer as CustomerKey, version]))
+}
+
+export async function raiseLedgers(
+  trx: Trx,
+  tenant: TenantId,
+  customers: readonly CustomerKey[],
+): Promise<void> {
+  if (customers.length === 0) return
   await trx
     .updateTable('invoice_ledgers')
     .set((column) => ({ version: column('version', '+', 1) }))
     .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
-    .executeTakeFirstOrThrow()
+    .where('customer', 'in', customers)
+    .execute()
 }
 
-/** The customer's credit in a currency. */
-export async function balanceOf(
+/** The customers' credit, by customer and currency. */
+async function balancesOf(
   trx: Trx,
   tenant: TenantId,
-  customer: CustomerKey,
-  currency: string,
-): Promise<Decimal> {
-  const row = await trx
+  customers: readonly CustomerKey[],
+): Promise<ReadonlyMap<string, Decimal>> {
+  const rows = await trx
     .selectFrom('customer_credits')
-    .select(sql<string>`coalesce(sum(amount), 0)`.as('balance'))
+    .select(['customer', 'currency', sql<string>`sum(amount)`.as('balance')])
     .where('tenant', '=', tenant)
-    .where('customer', '=', customer)
-    .where('currency', '=', currency)
-    .executeTakeFirstOrThrow()
-  return decimal(row.balance)
+    .where('customer', 'in', customers)
+    .groupBy(['customer', 'currency'])
+    .execute()
+  return new Map(
+    rows.map(({ customer, currency, balance }) => [balanceKey(customer, currency), decimal(balance)]),
+  )
 }
 
-/** Number, header, lines, and what settles it at once. The ledger is locked. */
-export async function writeInvoice(
+function balanceKey(customer: string, currency: string): string {
+  return JSON.stringify([customer, currency])
+}
+
+export type InvoiceFinalization = Finalization & { readonly invoice: NonNullable<Finalization['invoice']> }
+
+/**
+ * Numbers, headers, lines, and what settles them at once, of invoices of different customers in few statements; a batch
+ * costs about as much as one. The ledgers are locked.
+ */
+export async function writeInvoices(
   trx: Trx,
-  finalization: Finalization,
-  { total, basis, seal }: NonNullable<Finalization['invoice']>,
-): Promise<Invoice> {
-  const { tenant, customer, periodEnd, issuedAt } = finalization
-  const counter = await takeNumber(trx, tenant, 'invoice')
-  const { document, text, hash } = seal(counter.number, counter.lastHash)
-  const balance = await balanceOf(trx, tenant, customer, document.currency)
-  const { receivable, toBalance } = beginReceivable(total, balance)
-  const row = {
-    document: text,
-    state: receivable.state,
-    hash,
-    amount_paid: toFixedText(receivable.paidFromBalance),
-    amount_credited: '0',
-  }
+  tenant: TenantId,
+  finalizations: readonly InvoiceFinalization[],
+): Promise<readonly Invoice[]> {
+  if (finalizations.length === 0) return []
+  const counter = await takeNumbers(trx, tenant, 'invoice', finalizations.length)
+  const customers = finalizations.map(({ customer }) => customer)
+  const balances = await balancesOf(trx, tenant, customers)
+  let lastHash = counter.lastHash
+  const written = finalizations.map((finalization, i) => {
+    const sequence = counter.first + i
+    const number = numberText(counter.prefix, sequence)
+    const { document, text, hash } = finalization.invoice.seal(number, lastHash)
+    lastHash = hash
+    const balance = balances.get(balanceKey(finalization.customer, document.currency)) ?? ZERO
+    const begun = beginReceivable(finalization.invoice.total, balance)
+    return { finalization, sequence, number, document, text, hash, ...begun }
+  })
   await trx
     .insertInto('invoices')
-    .values({
-      ...row,
-      tenant,
-      id: document.id,
-      legal_entity: DEFAULT_ENTITY,
-      sequence: counter.sequence,
-      number: counter.number,
-      customer,
-      currency: document.currency,
-      period_start: new Date(document.periodStart),
-      period_end: new Date(periodEnd),
-      issued_at: new Date(issuedAt),
-      due_at: new Date(required(document.dueAt)),
-      subtotal: document.subtotal,
-      tax: document.tax,
-      total: document.total,
-      credit_noted: '0',
-      basis,
-    })
-    .execute()
-  await writeLines(trx, tenant, document)
-  await keepHash(trx, tenant, 'invoice', hash)
-  if (isChange(toBalance)) {
-    await moveBalance(trx, tenant, customer, document, toBalance, `invoice ${counter.number}`, issuedAt)
-  }
-  if (isChange(receivable.paidFromBalance)) {
-    await trx
-      .insertInto('invoice_payments')
-      .values({
+    .values(
+      written.map(({ finalization, sequence, number, document, text, hash, receivable }) => ({
         tenant,
-        id: `${document.id}-balance`,
-        invoice: document.id,
-        kind: 'balance',
-        amount: toFixedText(receivable.paidFromBalance),
-        applied: toFixedText(receivable.paidFromBalance),
+        id: document.id,
+        legal_entity: DEFAULT_ENTITY,
+        sequence,
+        number,
+        customer: finalization.customer,
+        state: receivable.state,
         currency: document.currency,
-        received_at: new Date(issuedAt),
-        method: 'customer credit',
-        reference: null,
-        note: null,
-        idempotency_key: null,
-        returned_at: null,
-        return_reason: null,
-      })
-      .execute()
-  }
-  await tell(
+        period_start: new Date(document.periodStart),
+        period_end: new Date(finalization.periodEnd),
+        issued_at: new Date(finalization.issuedAt),
+        due_at: new Date(required(document.dueAt)),
+        subtotal: document.subtotal,
+        tax: document.tax,
+        total: document.total,
+        amount_paid: toFixedText(receivable.paidFromBalance),
+        amount_credited: '0',
+        credit_noted: '0',
+        hash,
+        document: text,
+        basis: finalization.invoice.basis,
+      })),
+    )
+    .execute()
+  await writeLines(
     trx,
     tenant,
-    document.id,
-    receivable.state,
-    finalizedNotices(counter.number, receivable.state),
-    issuedAt,
+    written.map(({ document }) => document),
   )
-  return invoiceOf(row)
+  if (lastHash !== null) await keepHash(trx, tenant, 'invoice', lastHash)
+  for (const { finalization, number, document, receivable, toBalance } of written) {
+    const { customer, issuedAt } = finalization
+    if (isChange(toBalance)) {
+      await moveBalance(trx, tenant, customer, document, toBalance, `invoice ${number}`, issuedAt)
+    }
+    if (isChange(receivable.paidFromBalance)) {
+      await payFromBalance(trx, tenant, document, receivable.paidFromBalance, issuedAt)
+    }
+  }
+  const told = written.flatMap(({ finalization, number, document, receivable }) =>
+    finalizedNotices(number, receivable.state).map(({ event, detail }, i) => ({
+      tenant,
+      invoice: document.id,
+      number: i + 1,
+      event,
+      state: receivable.state,
+      at: new Date(finalization.issuedAt),
+      detail: JSON.stringify(detail),
+    })),
+  )
+  await trx.insertInto('invoice_events').values(told).execute()
+  return written.map(({ document, receivable, hash }) => ({
+    ...document,
+    state: receivable.state,
+    amountPaid: amountText(receivable.paidFromBalance, document.currency as Currency),
+    amountCredited: amountText(ZERO, document.currency as Currency),
+    hash,
+  }))
+}
+
+async function payFromBalance(
+  trx: Trx,
+  tenant: TenantId,
+  { id, currency }: InvoiceDocument,
+  taken: Decimal,
+  at: Instant,
+): Promise<void> {
+  await trx
+    .insertInto('invoice_payments')
+    .values({
+      tenant,
+      id: `${id}-balance`,
+      invoice: id,
+      kind: 'balance',
+      amount: toFixedText(taken),
+      applied: toFixedText(taken),
+      currency,
+      received_at: new Date(at),
+      method: 'customer credit',
+      reference: null,
+      note: null,
+      idempotency_key: null,
+      returned_at: null,
+      return_reason: null,
+    })
+    .execute()
 }
 
 export type CreditWritten =
@@ -164,13 +225,14 @@ export async function writeCreditNote(
 ): Promise<CreditWritten> {
   const held = await holdInvoice(trx, tenant, issue.invoice)
   if (held === null) throw new Error(`the invoice ${issue.invoice} of a credit note is not there`)
-  const counter = await takeNumber(trx, tenant, 'creditNote')
-  const planned = planCredit(held.held, issue.total, counter.number)
+  const counter = await takeNumbers(trx, tenant, 'creditNote', 1)
+  const number = numberText(counter.prefix, counter.first)
+  const planned = planCredit(held.held, issue.total, number)
   if (planned.kind !== 'effects') {
     await giveNumberBack(trx, tenant, 'creditNote')
     return planned
   }
-  const { document, text, hash } = issue.seal(counter.number, counter.lastHash)
+  const { document, text, hash } = issue.seal(number, counter.lastHash)
   const row = { document: text, hash, total: document.total, applied: toFixedText(planned.applied) }
   await trx
     .insertInto('credit_notes')
@@ -179,8 +241,8 @@ export async function writeCreditNote(
       tenant,
       id: document.id,
       legal_entity: DEFAULT_ENTITY,
-      sequence: counter.sequence,
-      number: counter.number,
+      sequence: counter.first,
+      number,
       customer,
       invoice: issue.invoice,
       closes_at: issue.closesAt === null ? null : new Date(issue.closesAt),
@@ -356,14 +418,19 @@ async function tell(
     .execute()
 }
 
-interface TakenNumber {
-  readonly number: string
-  readonly sequence: number
+interface TakenNumbers {
+  readonly prefix: string
+  readonly first: number
   readonly lastHash: string | null
 }
 
-/** Takes the next number. The row stays locked to the end of the transaction; a rollback gives the number back. */
-async function takeNumber(trx: Trx, tenant: TenantId, document: keyof typeof PREFIXES): Promise<TakenNumber> {
+/** Takes the next numbers. The row stays locked to the end of the transaction; a rollback gives them back. */
+async function takeNumbers(
+  trx: Trx,
+  tenant: TenantId,
+  document: keyof typeof PREFIXES,
+  count: number,
+): Promise<TakenNumbers> {
   await trx
     .insertInto('invoice_counters')
     .values({
@@ -378,15 +445,17 @@ async function takeNumber(trx: Trx, tenant: TenantId, document: keyof typeof PRE
     .execute()
   const row = await trx
     .updateTable('invoice_counters')
-    .set((column) => ({ next_number: column('next_number', '+', 1) }))
+    .set((column) => ({ next_number: column('next_number', '+', count) }))
     .where('tenant', '=', tenant)
     .where('legal_entity', '=', DEFAULT_ENTITY)
     .where('document', '=', document)
     .returning(['prefix', 'next_number', 'last_hash'])
     .executeTakeFirstOrThrow()
-  const sequence = row.next_number - 1
-  const number = `${row.prefix}${String(sequence).padStart(numberDigitsMin, '0')}`
-  return { number, sequence, lastHash: row.last_hash }
+  return { prefix: row.prefix, first: row.next_number - count, lastHash: row.last_hash }
+}
+
+function numberText(prefix: string, sequence: number): string {
+  return `${prefix}${String(sequence).padStart(numberDigitsMin, '0')}`
 }
 
 /** Within the transaction that took it, for a document that was not written. */
@@ -418,13 +487,13 @@ async function keepHash(
 async function writeLines(
   trx: Trx,
   tenant: TenantId,
-  { id: invoice, lines }: InvoiceDocument,
+  documents: readonly Pick<InvoiceDocument, 'id' | 'lines'>[],
 ): Promise<void> {
-  for (let first = 0; first < lines.length; first += linesOfInsertMax) {
-    const rows = lines.slice(first, first + linesOfInsertMax).map((line, index) => ({
+  const rows = documents.flatMap(({ id: invoice, lines }) =>
+    lines.map((line, position) => ({
       tenant,
       invoice,
-      position: first + index,
+      position,
       id: line.id,
       kind: line.kind,
       charge: line.key,
@@ -441,8 +510,13 @@ async function writeLines(
       exact_amount: line.exactAmount,
       starts_at: new Date(line.start),
       ends_at: new Date(line.end),
-    }))
-    await trx.insertInto('invoice_lines').values(rows).execute()
+    })),
+  )
+  for (let first = 0; first < rows.length; first += linesOfInsertMax) {
+    await trx
+      .insertInto('invoice_lines')
+      .values(rows.slice(first, first + linesOfInsertMax))
+      .execute()
   }
 }
 

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
-import type { CreditNoteDocument, CreditNoteId } from '../invoice/invoice.ts'
+import type { CreditNote, CreditNoteDocument, CreditNoteId, Invoice } from '../invoice/invoice.ts'
 import type { InvoiceState } from '../invoice/lifecycle.ts'
 import type {
   CustomerLedger,
@@ -12,7 +12,13 @@ import type {
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
 import { creditNoteOf, INVOICE_COLUMNS, invoiceDocumentOf, invoiceOf } from './invoice-rows.ts'
-import { lockLedger, raiseLedger, writeCreditNote, writeInvoice } from './invoice-writes.ts'
+import {
+  type InvoiceFinalization,
+  lockLedgers,
+  raiseLedgers,
+  writeCreditNote,
+  writeInvoices,
+} from './invoice-writes.ts'
 import type { Schema } from './schema.ts'
 
 /** Invoices in PostgreSQL. A number is given and its invoice written in one transaction, or neither happens. */
@@ -20,8 +26,10 @@ export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore &
   const finalizeMany: InvoiceStore['finalizeMany'] = (finalizations) =>
     db.transaction().execute(async (trx) => {
       const outcomes = new Map<Finalization, FinalizeOutcome>()
-      // Ledgers are locked in one order, so that two batches never wait for each other in a circle.
-      for (const one of inLockOrder(finalizations)) outcomes.set(one, await finalizeOne(trx, one))
+      const byTenant = [...Map.groupBy(finalizations, ({ tenant }) => tenant)]
+      for (const [tenant, group] of byTenant.sort(([a], [b]) => (a < b ? -1 : 1))) {
+        for (const [one, outcome] of await finalizeGroup(trx, tenant, group)) outcomes.set(one, outcome)
+      }
       return finalizations.map((one): FinalizeOutcome => outcomes.get(one) ?? { kind: 'outdated' })
     })
 
@@ -117,30 +125,52 @@ export function createInvoiceStore({ db }: Pick<Database, 'db'>): InvoiceStore &
   }
 }
 
-async function finalizeOne(trx: Transaction<Schema>, finalization: Finalization): Promise<FinalizeOutcome> {
-  const { tenant, customer, basedOn, issuedAt } = finalization
-  const current = await lockLedger(trx, tenant, customer)
-  if (current !== basedOn) return { kind: 'outdated' }
-  const invoice =
-    finalization.invoice === null ? null : await writeInvoice(trx, finalization, finalization.invoice)
-  const creditNotes = []
-  for (const issue of finalization.creditNotes) {
-    const written = await writeCreditNote(trx, tenant, customer, issue, issuedAt)
-    if (written.kind !== 'written') {
-      throw new Error(`the invoice ${issue.invoice} cannot be credited although its ledger did not change`)
+/** The outcomes of those that were not outdated. At most one of a customer: the next is computed from what it leaves. */
+async function finalizeGroup(
+  trx: Transaction<Schema>,
+  tenant: TenantId,
+  group: readonly Finalization[],
+): Promise<ReadonlyMap<Finalization, FinalizeOutcome>> {
+  const versions = await lockLedgers(
+    trx,
+    tenant,
+    group.map(({ customer }) => customer),
+  )
+  const current = group.filter(({ customer, basedOn }) => {
+    const isCurrent = versions.get(customer) === basedOn
+    if (isCurrent) versions.delete(customer)
+    return isCurrent
+  })
+  const withInvoice = current.filter((one): one is InvoiceFinalization => one.invoice !== null)
+  const written = await writeInvoices(trx, tenant, withInvoice)
+  const invoices = new Map<Finalization, Invoice>(
+    withInvoice.flatMap((one, i) => {
+      const invoice = written[i]
+      return invoice === undefined ? [] : [[one, invoice]]
+    }),
+  )
+  const outcomes = new Map<Finalization, FinalizeOutcome>()
+  for (const one of current) {
+    const creditNotes: CreditNote[] = []
+    for (const issue of one.creditNotes) {
+      const note = await writeCreditNote(trx, tenant, one.customer, issue, one.issuedAt)
+      if (note.kind !== 'written') {
+        throw new Error(`the invoice ${issue.invoice} cannot be credited although its ledger did not change`)
+      }
+      creditNotes.push(note.creditNote)
     }
-    creditNotes.push(written.creditNote)
+    const invoice = invoices.get(one)
+    const [first, ...rest] = creditNotes
+    if (invoice !== undefined) outcomes.set(one, { kind: 'finalized', invoice, creditNotes })
+    else if (first !== undefined) outcomes.set(one, { kind: 'credited', creditNotes: [first, ...rest] })
+    else throw new Error('a finalization of nothing')
   }
-  await raiseLedger(trx, tenant, customer)
-  if (invoice !== null) return { kind: 'finalized', invoice, creditNotes }
-  const [first, ...rest] = creditNotes
-  if (first === undefined) throw new Error('a finalization of nothing')
-  return { kind: 'credited', creditNotes: [first, ...rest] }
-}
-
-function inLockOrder(finalizations: readonly Finalization[]): readonly Finalization[] {
-  const order = ({ tenant, customer }: Finalization): string => JSON.stringify([tenant, customer])
-  return finalizations.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0))
+  await raiseLedgers(
+    trx,
+    tenant,
+    current.map(({ customer }) => customer),
+  )
+  return outcomes
 }
 
 function ledgerIn(ledgers: ReadonlyMap<CustomerKey, CustomerLedger>, customer: CustomerKey): CustomerLedger {

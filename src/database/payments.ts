@@ -8,7 +8,7 @@ import { decimal } from '../money/decimal.ts'
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
 import { INVOICE_COLUMNS, invoiceOf, paymentOf } from './invoice-rows.ts'
-import { holdInvoice, lockLedger, raiseLedger, writeCreditNote, writeEffects } from './invoice-writes.ts'
+import { holdInvoice, lockLedger, raiseLedgers, writeCreditNote, writeEffects } from './invoice-writes.ts'
 import type { Connection } from './transaction.ts'
 
 /** Payments, voids, write-offs and credit notes in PostgreSQL. */
@@ -34,7 +34,7 @@ export function createReceivablesStore({ db }: Pick<Database, 'db'>): Receivable
         if (planned.kind !== 'effects') return planned
         await writeEffects(trx, tenant, owner, invoice, found.held.currency, planned.effects, at)
         // Only a void changes what is invoiced; a close that is under way must see it.
-        if (command.kind === 'void') await raiseLedger(trx, tenant, owner)
+        if (command.kind === 'void') await raiseLedgers(trx, tenant, [owner])
         const payment =
           command.kind === 'pay'
             ? command.payment.id
@@ -54,7 +54,7 @@ export function createReceivablesStore({ db }: Pick<Database, 'db'>): Receivable
         if ((await lockLedger(trx, tenant, customer)) !== basedOn) return { kind: 'outdated' }
         const written = await writeCreditNote(trx, tenant, customer, issue, at)
         if (written.kind !== 'written') return written
-        await raiseLedger(trx, tenant, customer)
+        await raiseLedgers(trx, tenant, [customer])
         const invoice = await readInvoice(trx, tenant, issue.invoice)
         return { kind: 'done', invoice, payment: null, creditNote: written.creditNote }
       }),
