@@ -29,8 +29,8 @@ export interface KeyRoutesDeps {
   readonly gatekeeper?: Gatekeeper
   /** Resolves when what was committed before is on the log and applied in this process. */
   readonly settle: () => Promise<void>
-  /** Resolves when it is applied in every process that answers for keys. */
-  readonly settleEverywhere: () => Promise<void>
+  /** Resolves when it is applied in every process that answers for keys, or `late` when one takes too long. */
+  readonly settleEverywhere: () => Promise<'applied' | 'late'> | Promise<void>
 }
 
 const OVERLAP_SECONDS = 86_400
@@ -266,8 +266,8 @@ export function createKeyRoutes(deps: KeyRoutesDeps): Api {
       const { id } = c.req.valid('param')
       const everywhere = c.req.valid('query').wait === 'applied'
       const state = changed(id, await keyring.revoke(c.get('principal').tenant, id as ApiKeyId))
-      await (everywhere ? settleEverywhere() : settle())
-      return c.json({ ...(await view(state)), applied: everywhere }, 200)
+      const reached = await (everywhere ? settleEverywhere() : settle())
+      return c.json({ ...(await view(state)), applied: everywhere && reached !== 'late' }, 200)
     },
   )
 

@@ -22,13 +22,13 @@ interface Server {
     body?: unknown,
     options?: { key?: string; headers?: Record<string, string> },
   ) => Promise<Answer>
-  readonly settled: { here: number; everywhere: number }
+  readonly settled: { here: number; everywhere: number; isLate: boolean }
 }
 
 async function openServer(): Promise<Server> {
   const gate = openGate()
   const authenticator = gate.table
-  const settled = { here: 0, everywhere: 0 }
+  const settled = { here: 0, everywhere: 0, isLate: false }
   const deps = {
     authenticator,
     settle: async () => {
@@ -36,6 +36,7 @@ async function openServer(): Promise<Server> {
     },
     settleEverywhere: async () => {
       settled.everywhere++
+      return settled.isLate ? ('late' as const) : ('applied' as const)
     },
   }
   const { keyring, table, store, quotas, holders, meters } = gate
@@ -237,6 +238,8 @@ describe('/v1/keys', () => {
       applied: true,
     })
     expect(settled.everywhere).toBe(1)
+    settled.isLate = true
+    expect((await call('DELETE', `/v1/keys/${id}?wait=applied`)).body).toMatchObject({ applied: false })
     expect((await call('DELETE', `/v1/keys/${id}`)).body).toMatchObject({ status: 'revoked', applied: false })
     expect((await call('POST', '/v1/keys/verify', { key })).body).toMatchObject({
       valid: false,
