@@ -51,7 +51,7 @@ export interface GuardOptions<Request> {
 }
 
 /** The key of `Authorization: Bearer …` or `X-API-Key`; null when there is neither. */
-export function presentedKey(header: (name: string) => string | null | undefined): string | null {
+function presentedKey(header: (name: string) => string | null | undefined): string | null {
   const bearer = /^Bearer +(\S+) *$/i.exec(header('authorization') ?? '')?.[1]
   return bearer ?? header('x-api-key') ?? null
 }

@@ -7,7 +7,7 @@ import { ProblemError } from './problem.ts'
 const UNITS_DIGITS_MAX = 18
 const COSTS_MAX = 32
 
-export const wholeUnitsText = z
+const wholeUnitsText = z
   .string()
   .regex(
     new RegExp(`^(0|[1-9]\\d{0,${UNITS_DIGITS_MAX - 1}})$`),

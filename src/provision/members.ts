@@ -2,7 +2,7 @@ import type { EventLog } from '../usage/event-log.ts'
 import { STALE_MS_MAX } from './freshness.ts'
 
 /** Who holds a replica of the keys, and up to which offset of `key.state.v1` it has applied them. One partition. */
-export const TOPIC_GATE_MEMBERS = 'gate.members.v1'
+const TOPIC_GATE_MEMBERS = 'gate.members.v1'
 
 interface Announcement {
   readonly member: string

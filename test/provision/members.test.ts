@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMemoryLog } from '../../src/log/memory-log.ts'
-import { createFreshness, HEARTBEAT, STALE_MS_MAX } from '../../src/provision/freshness.ts'
+import { createFreshness, HEARTBEAT, STALE_MS_MAX, startHeartbeat } from '../../src/provision/freshness.ts'
 import { applyKeyRecord } from '../../src/provision/gate-topic.ts'
 import { createKeyTable } from '../../src/provision/key-table.ts'
 import { type GateMembers, startGateMembers } from '../../src/provision/members.ts'
@@ -125,4 +125,26 @@ it('I12: a gate whose knowledge is too old does not let anybody in; what it refu
   nowMs += STALE_MS_MAX + 1
   table.apply({ ...state, version: 2, revokedAt: at('2023-11-15T12:00:00Z') })
   expect(code()).toBe('revokedKey')
+})
+
+it('a heartbeat is written again and again, and a failure of one is told and made up for', async () => {
+  await log.ensureTopic({ name: 'key.state.v1', partitions: 1, retentionMs: null })
+  const faults: unknown[] = []
+  let fails = 1
+  const heartbeat = startHeartbeat({
+    topic: 'key.state.v1',
+    log: {
+      append: (topic, records) =>
+        fails-- > 0 ? Promise.reject(new Error('away')) : log.append(topic, records),
+    },
+    onFault: (error) => faults.push(error),
+    everyMs: 2,
+  })
+  const end = async (): Promise<number> => (await log.endOffsets('key.state.v1'))[0]?.offset ?? 0
+  await eventually(end, (offset) => offset >= 2, 2_000)
+  await heartbeat.stop()
+  const stopped = await end()
+  expect(faults).toHaveLength(1)
+  expect((await log.read('key.state.v1', 0, 0, 1_000))[0]?.value).toEqual(Uint8Array.from(HEARTBEAT))
+  expect(await end()).toBe(stopped)
 })

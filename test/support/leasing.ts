@@ -19,7 +19,7 @@ export const CALLS_OF_ACME: AccountName = {
   holder: { kind: 'customer', id: ACME },
 }
 
-export function memorySnapshots(): LedgerSnapshots & { readonly saved: Map<number, LedgerSnapshot> } {
+function memorySnapshots(): LedgerSnapshots & { readonly saved: Map<number, LedgerSnapshot> } {
   const saved = new Map<number, LedgerSnapshot>()
   return {
     saved,

@@ -6,9 +6,9 @@ import { type Answer, type Command, type CommandRecord, decodeRecord, encodeReco
 import { createLedger, type Ledger, type LedgerSnapshot } from './ledger.ts'
 
 /** Commands of the quota ledger; all of one holder on one partition, in one order. */
-export const TOPIC_QUOTA_COMMANDS = 'quota.commands.v1'
+const TOPIC_QUOTA_COMMANDS = 'quota.commands.v1'
 /** Fixed for an epoch of the topic: an account must never change its partition. */
-export const LEDGER_PARTITIONS = 4
+const LEDGER_PARTITIONS = 4
 
 export interface LedgerSnapshots {
   load(partition: number): Promise<LedgerSnapshot | null>
@@ -166,7 +166,7 @@ export async function startQuotaAuthority(deps: QuotaAuthorityDeps): Promise<Quo
 }
 
 /** All accounts of one holder share a partition: a request that spends several quotas meets one order. */
-export function partitionOf({ tenant, holder }: AccountName): number {
+function partitionOf({ tenant, holder }: AccountName): number {
   return crc32(`${tenant}\0${holder.kind}\0${holder.id}`) % LEDGER_PARTITIONS
 }
 

@@ -2,7 +2,7 @@ import type { Instant } from '../../time/instant.ts'
 import { isAvailable, type Part, type Pool } from './account.ts'
 
 /** The order in which units are burned: priority, then what expires first, then what was there first. */
-export function inBurnOrder(pools: readonly Pool[]): readonly Pool[] {
+function inBurnOrder(pools: readonly Pool[]): readonly Pool[] {
   return pools.toSorted(
     (a, b) =>
       a.priority - b.priority ||

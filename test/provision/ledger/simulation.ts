@@ -42,7 +42,7 @@ const NAME: AccountName = {
   quotaKey: 'calls' as QuotaKey,
   holder: { kind: 'customer', id: ACME },
 }
-export const TERMS: Terms = {
+const TERMS: Terms = {
   limit: LIMIT,
   unit: 'calls',
   period: 'hour',
