@@ -164,6 +164,15 @@ export const SETTINGS = [
     help: 'Rows of one insert.',
   },
   {
+    path: 'reconcile.intervalMinutes',
+    env: 'TALLYMAN_RECONCILE_INTERVAL_MINUTES',
+    kind: 'integer',
+    preset: 60,
+    min: 0,
+    max: 10_080,
+    help: 'How often every conservation check runs by itself; 0 leaves it to the command.',
+  },
+  {
     path: 'log.retentionDays',
     env: 'TALLYMAN_LOG_RETENTION_DAYS',
     kind: 'integer',
@@ -177,9 +186,9 @@ export const SETTINGS = [
     env: 'TALLYMAN_GATE_GRPC_PORT',
     kind: 'integer',
     preset: null,
-    min: 0,
+    min: 1,
     max: 65535,
-    help: 'Port of the gate for Envoy: ext_authz and rate limit service over gRPC; 0 takes a free one. Unset: not served.',
+    help: 'Port of the gate for Envoy: ext_authz and rate limit service over gRPC. Unset: not served.',
   },
   {
     path: 'gate.keyHeader',
@@ -301,6 +310,7 @@ export interface Config {
     readonly queueBytesMax: number
   }
   readonly aggregate: { readonly flushIntervalMs: number; readonly flushRowsMax: number }
+  readonly reconcile: { readonly intervalMinutes: number }
   readonly log: { readonly retentionDays: number }
   readonly gate: {
     readonly grpcPort: number | null

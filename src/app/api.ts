@@ -5,7 +5,7 @@ import { createOpenApiRoutes } from '../http/openapi.ts'
 import { createHttpMetrics } from '../telemetry/http.ts'
 import type { LocalGate } from '../provision/local-gate.ts'
 import { startApiServer } from './api-server.ts'
-import { createGateDoor } from './gate-door.ts'
+import { openGateDoor } from './gate-door.ts'
 import type { Shell } from './shell.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -39,7 +39,7 @@ export async function serveApi(shell: Shell, routes: Partial<ServedRoutes>): Pro
     host: config.host,
     port: config.port,
     fetch: (request, env) => api.fetch(request, env),
-    ...(routes.gate === undefined ? {} : { direct: createGateDoor(shell, routes.gate, metrics) }),
+    ...(routes.gate === undefined ? {} : { direct: await openGateDoor(shell, routes.gate, metrics) }),
     headersTimeoutMs: HEADERS_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   })

@@ -1,5 +1,6 @@
-import type { AnswerOptions } from '../../provision/http-answer.ts'
-import type { LocalGate, LocalGateOutcome } from '../../provision/local-gate.ts'
+import type { LocalGateOutcome } from '../../provision/local-gate.ts'
+import { checkOrUnavailable, misconfigured, requestIdOf, type Told } from './check.ts'
+import type { GateDeps } from './gate-deps.ts'
 import {
   createRequirementReader,
   questionOf,
@@ -8,7 +9,6 @@ import {
   textOf,
 } from './question.ts'
 import { asciiJson, callerHeaders } from './told.ts'
-import { unavailable } from './unavailable.ts'
 
 /** A request of a proxy that asks before it forwards. */
 export interface ProxyRequest {
@@ -25,16 +25,6 @@ export interface ProxyAnswer {
   readonly body: string
 }
 
-export interface ForwardAuthDeps {
-  readonly gate: LocalGate
-  /** The header that carries keys, in small letters; null: `Authorization: Bearer`, else `X-Api-Key`. */
-  readonly keyHeader: string | null
-  readonly newRequestId: () => string
-  /** Told of a fault of ours, which is answered 503. */
-  readonly onFault: (error: unknown, requestId: string) => void
-  readonly answer?: AnswerOptions
-}
-
 export const GATE_PATH = '/v1/gate/'
 
 /**
@@ -46,30 +36,26 @@ export const GATE_PATH = '/v1/gate/'
  *   route needs stands in the header `X-Gate-Route`, which Envoy sets over whatever the caller sent.
  * Null for any other path.
  */
-export function createForwardAuth(
-  deps: ForwardAuthDeps,
-): (request: ProxyRequest) => Promise<ProxyAnswer> | null {
-  const { gate, keyHeader, newRequestId, onFault } = deps
+export function createForwardAuth(deps: GateDeps): (request: ProxyRequest) => Promise<ProxyAnswer> | null {
   const read = createRequirementReader()
 
   const answer = async (
     route: string,
     { headers }: ProxyRequest,
     needed: RequirementOutcome,
-    tell: (outcome: LocalGateOutcome) => Omit<ProxyAnswer, 'route'>,
+    tell: (outcome: LocalGateOutcome) => Told,
   ): Promise<ProxyAnswer> => {
-    const requestId = requestIdOf(headers) ?? newRequestId()
-    if (needed.kind === 'fault') return { route, ...misconfigured(needed.detail, requestId) }
-    let outcome: LocalGateOutcome
-    try {
-      outcome = await gate.check(questionOf(headers, needed.requirement, keyHeader))
-      // A proxy tells nobody how the request went, so what is announced is what is used.
-      if (outcome.isAllowed) await outcome.settle()
-    } catch (error) {
-      onFault(error, requestId)
-      outcome = unavailable(deps.answer)
-    }
-    const told = tell(outcome)
+    const requestId = requestIdOf(headers) ?? deps.newRequestId()
+    const told =
+      needed.kind === 'fault'
+        ? withType(misconfigured(needed.detail))
+        : tell(
+            await checkOrUnavailable(
+              deps,
+              questionOf(headers, needed.requirement, deps.keyHeader),
+              requestId,
+            ),
+          )
     return { route, ...told, headers: { ...told.headers, 'x-request-id': requestId } }
   }
 
@@ -91,35 +77,19 @@ const AUTHORIZE = `${GATE_PATH}authorize`
 const AUTH_REQUEST = `${GATE_PATH}auth-request`
 const EXT_AUTHZ = `${GATE_PATH}ext-authz`
 
-function plainly(outcome: LocalGateOutcome): Omit<ProxyAnswer, 'route'> {
+function plainly(outcome: LocalGateOutcome): Told {
   const { status, headers, problem } = outcome.answer
   if (outcome.isAllowed) return { status: 200, headers: { ...headers, ...callerHeaders(outcome) }, body: '' }
-  return { status, headers: { ...headers, ...PROBLEM }, body: JSON.stringify(problem) }
+  return withType({ status, headers, body: JSON.stringify(problem) })
 }
 
-function forNginx(outcome: LocalGateOutcome): Omit<ProxyAnswer, 'route'> {
+function forNginx(outcome: LocalGateOutcome): Told {
   const { status, headers, problem } = outcome.answer
   if (outcome.isAllowed) return plainly(outcome)
   const told = { ...headers, 'x-gate-status': String(status), 'x-gate-problem': asciiJson(problem) }
   return { status: status === 401 ? 401 : 403, headers: told, body: '' }
 }
 
-const PROBLEM = { 'content-type': 'application/problem+json' }
-
-/** Neither the caller's doing nor a passing trouble: whoever configures the proxy has to mend it. */
-function misconfigured(detail: string, requestId: string): Omit<ProxyAnswer, 'route'> {
-  const problem = {
-    type: 'urn:tallyman:problem:invalidGateRoute',
-    title: 'The proxy asks for what there is not',
-    status: 500,
-    detail,
-    code: 'invalidGateRoute',
-  }
-  return { status: 500, headers: { ...PROBLEM, 'x-request-id': requestId }, body: JSON.stringify(problem) }
-}
-
-/** An id that the proxy gave the request already; anything that is none is passed over. */
-function requestIdOf(headers: RequestHeaders): string | null {
-  const told = textOf(headers, 'x-request-id')
-  return told !== null && /^[\w.:-]{1,128}$/.test(told) ? told : null
+function withType({ status, headers, body }: Told): Told {
+  return { status, headers: { ...headers, 'content-type': 'application/problem+json' }, body }
 }
