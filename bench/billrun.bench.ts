@@ -155,7 +155,14 @@ function billRunOver(store: UsageStore, database: Database): ReturnType<typeof c
     store: createInvoiceStore(database),
     metrics: createInvoiceMetrics(registry),
     clock: { now: () => instantOf(Date.now()) },
-    seller: { name: 'Bench', addressLines: [], taxId: null, email: null, paymentTermsDays: 14, paymentLines: [] },
+    seller: {
+      name: 'Bench',
+      addressLines: [],
+      taxId: null,
+      email: null,
+      paymentTermsDays: 14,
+      paymentLines: [],
+    },
     limits: INVOICING_LIMITS,
   }
   return createBillRun({
@@ -179,7 +186,13 @@ function aPlan(): BillablePlan {
     ]
     const parsed = parseChargeTerms({ price: { model: 'graduated', tiers } })
     if (parsed.kind === 'faulty') throw new Error(JSON.stringify(parsed.faults))
-    return { key: `p${i}`, name: `Price ${i}`, meter: `m${i}` as MeterKey, payment: 'inArrears', terms: parsed.terms }
+    return {
+      key: `p${i}`,
+      name: `Price ${i}`,
+      meter: `m${i}` as MeterKey,
+      payment: 'inArrears',
+      terms: parsed.terms,
+    }
   })
   return {
     key: 'bench' as PlanKey,

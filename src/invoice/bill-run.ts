@@ -38,7 +38,7 @@ export interface BillRunLimits {
 
 export const BILL_RUN_LIMITS: BillRunLimits = {
   graceMs: 3_600_000,
-  batchCustomersMax: 200,
+  batchCustomersMax: 1000,
   workers: 2,
   retryAfterMs: 60_000,
 }

@@ -9,7 +9,6 @@ import {
   toText,
   type Decimal,
   ZERO,
-  add,
 } from '../money/decimal.ts'
 import type { Instant } from '../time/instant.ts'
 import { type AssembledLine, assembleLines } from './assemble.ts'
@@ -141,9 +140,4 @@ function draftsOf(
     )
     return { invoice: id, note }
   })
-}
-
-/** What the credit notes of a composition come to. */
-export function creditedBy(notes: readonly CreditNoteDraft[]): Decimal {
-  return notes.reduce((sum, note) => add(sum, note.total), ZERO)
 }

@@ -363,7 +363,7 @@ class History {
 }
 
 describe('random histories of a subscription over two years', () => {
-  it('keep every promise after every step, and telescope at the end', async () => {
+  it('I1 and I10: keep every promise after every step, and telescope at the end', async () => {
     const zone = fc.constantFrom('UTC', 'Europe/Berlin', 'America/Los_Angeles')
     const steps = fc.array(step, { minLength: 5, maxLength: 40 })
     await fc.assert(

@@ -10,7 +10,7 @@ import { createInvoiceEvidence } from '../../src/invoice/evidence.ts'
 import { createInvoicing } from '../../src/invoice/invoicing.ts'
 import { createRatedUsage } from '../../src/invoice/rated-usage.ts'
 import { createInvoiceVerifier } from '../../src/invoice/verify.ts'
-import { fakeDeps, fakeUsage, instant, TENANT, type FakeBilling } from './invoicing.ts'
+import { fakeDeps, fakeUsage, TENANT, type FakeBilling } from './invoicing.ts'
 import { memoryStore, type MemoryInvoiceStore } from './memory-invoice-store.ts'
 
 export interface Answer {
@@ -110,5 +110,3 @@ export function openInvoiceApi(given: FakeBilling): InvoiceApi {
     },
   }
 }
-
-export { instant }

@@ -60,7 +60,12 @@ export function memoryBillSchedule(customers: readonly ScheduledCustomer[]): Bil
       const stale = []
       for (const one of inScope(scope)) {
         if (!(await isStale(one))) continue
-        stale.push({ tenant: one.tenant, customer: one.customer, revision: 0, passed: entryOf(one.customer).passed })
+        stale.push({
+          tenant: one.tenant,
+          customer: one.customer,
+          revision: 0,
+          passed: entryOf(one.customer).passed,
+        })
       }
       return stale.slice(0, limit)
     },

@@ -27,7 +27,7 @@ import type { RatedUsageStore } from '../../src/invoice/rated-usage.ts'
 import { beginReceivable, type Receivable } from '../../src/invoice/receivable.ts'
 import type { Currency } from '../../src/money/currency.ts'
 import { add, type Decimal, isZero, subtract, ZERO } from '../../src/money/decimal.ts'
-import { type Instant, parseInstant } from '../../src/time/instant.ts'
+import type { Instant } from '../../src/time/instant.ts'
 
 interface Entry {
   readonly tenant: TenantId
@@ -419,8 +419,4 @@ function pageOf<Item extends { readonly id: string }>(
 export function settledBy(payments: readonly Payment[]): Decimal {
   const { manual, balance } = paidBy(payments)
   return add(manual, balance)
-}
-
-export function issuedAt(invoice: Invoice): Instant | null {
-  return invoice.issuedAt === null ? null : parseInstant(invoice.issuedAt)
 }
