@@ -15,6 +15,8 @@ export interface AggregatorOptions {
   readonly config: AggregatorConfig
   /** Told which minutes a flush touched, once it counts; the roller wants to know. */
   readonly onFlushed?: (marks: readonly MinuteMark[]) => void
+  /** Told when it reads no further: a hole in the log, or a consumer that stands still. */
+  readonly onStopped?: (error: Error) => void
 }
 
 /** Stage 2 on a usage store: makes what is on the log countable. */

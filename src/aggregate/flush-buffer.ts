@@ -2,6 +2,7 @@ import type { LogRecord } from '../usage/event-log.ts'
 import { PackError, PackWalker } from '../usage/pack-walker.ts'
 import { writeEventRow } from './event-row.ts'
 import { addChecksums, recordChecksum, type RecordRange } from './journal.ts'
+import type { RecentIdentities } from './recent-identities.ts'
 import { RowWriter, type WriterMark } from './row-binary.ts'
 import { Touched } from './touched.ts'
 
@@ -15,6 +16,16 @@ export interface MonthRows {
   readonly writer: RowWriter
 }
 
+/** An event whose identity was seen with another key before: a copy that the table does not unite with the first. */
+export interface Suspect {
+  readonly tenant: string
+  readonly source: string
+  readonly id: string
+}
+
+/** More of a flush are left to the sweep: each is looked up. */
+const SUSPECTS_MAX = 5000
+
 /**
  * What the next flush will write: rows by month, and for every partition which records they come from. Records are
  * added whole or not at all.
@@ -25,13 +36,17 @@ export class FlushBuffer {
   readonly #walker = new PackWalker()
   readonly #months = new Map<number, RowWriter>()
   readonly #ranges: RecordRange[] = []
+  readonly #recent: RecentIdentities
+  readonly #suspects: Suspect[] = []
   #rows = 0
   #bytes = 0
   #oldestIngestedAtMs = Infinity
   #month = { startMs: 0, endMs: 0, writer: new RowWriter() }
 
-  constructor(epoch: number, seed: number) {
+  /** @param recent remembers identities from one buffer to the next */
+  constructor(epoch: number, seed: number, recent: RecentIdentities) {
     this.#epoch = epoch
+    this.#recent = recent
     this.touched = new Touched(seed)
   }
 
@@ -57,6 +72,10 @@ export class FlushBuffer {
     return this.#ranges
   }
 
+  get suspects(): readonly Suspect[] {
+    return this.#suspects
+  }
+
   months(): readonly MonthRows[] {
     return [...this.#months]
       .filter(([, writer]) => writer.rows > 0)
@@ -67,6 +86,7 @@ export class FlushBuffer {
   add(partition: number, record: LogRecord): void {
     const marks = new Map<RowWriter, WriterMark>()
     for (const writer of this.#months.values()) marks.set(writer, writer.mark())
+    const suspects = this.#suspects.length
     try {
       const events = this.#addEvents(partition, record)
       this.#extend(partition, record, events)
@@ -77,6 +97,7 @@ export class FlushBuffer {
         else writer.rewind(mark)
       }
       this.#month = { startMs: 0, endMs: 0, writer: new RowWriter() }
+      this.#suspects.length = suspects
       throw error
     }
   }
@@ -90,8 +111,20 @@ export class FlushBuffer {
       if (timeMs < this.#month.startMs || timeMs >= this.#month.endMs) this.#turnTo(timeMs)
       writeEventRow(this.#month.writer, walker, this.#epoch, partition, record.offset)
       this.touched.add(walker, partition, record.offset)
+      if (this.#recent.note(walker, partition, record.offset) !== null) this.#suspect()
     }
     return walker.index + 1
+  }
+
+  #suspect(): void {
+    if (this.#suspects.length >= SUSPECTS_MAX) return
+    const { bytes, tenantStart, tenantEnd, sourceStart, sourceEnd, idStart, idEnd } = this.#walker
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#suspects.push({
+      tenant: text.toString('utf8', tenantStart, tenantEnd),
+      source: text.toString('utf8', sourceStart, sourceEnd),
+      id: text.toString('utf8', idStart, idEnd),
+    })
   }
 
   #extend(partition: number, record: LogRecord, events: number): void {

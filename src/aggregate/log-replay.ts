@@ -4,7 +4,7 @@ import type { TenantId } from '../id/ids.ts'
 import type { EventLog, LogRecord } from '../usage/event-log.ts'
 import { PackWalker } from '../usage/pack-walker.ts'
 import { TOPIC_EVENTS } from '../usage/topics.ts'
-import { conflictsAmong, type CopyRow } from './conflicts.ts'
+import { conflictsAmong, type CopyRow } from './conflict-rows.ts'
 import { addChecksums, type RangeSum, recordChecksum } from './journal.ts'
 import { MINUTE_MS } from './touched.ts'
 

@@ -1,4 +1,5 @@
-import type { PackWalker } from '../usage/pack-walker.ts'
+import type { LogRecord } from '../usage/event-log.ts'
+import { PackWalker } from '../usage/pack-walker.ts'
 import { MINUTE_MS } from './touched.ts'
 
 /** Where a copy of an event stands within the log's epoch. */
@@ -115,6 +116,19 @@ export class RecentIdentities {
     }
     this.#identityA = mixed(a)
     this.#identityB = mixed(b)
+  }
+}
+
+/** Remembers every event of records that count already. */
+export function rememberAll(
+  recent: RecentIdentities,
+  partition: number,
+  records: readonly LogRecord[],
+): void {
+  const walker = new PackWalker()
+  for (const { offset, value } of records) {
+    walker.open(value)
+    while (walker.next()) recent.note(walker, partition, offset)
   }
 }
 

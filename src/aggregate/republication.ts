@@ -27,3 +27,20 @@ export async function* uncommittedRecords(
     }
   }
 }
+
+/** The last records of a partition before an offset, as far as the log still has them. */
+export async function* recordsBefore(
+  log: EventLog,
+  partition: number,
+  end: number,
+  records: number,
+): AsyncGenerator<readonly LogRecord[]> {
+  const oldest = (await log.startOffsets(TOPIC_EVENTS)).find((start) => start.partition === partition)
+  let at = Math.max(oldest?.offset ?? 0, end - records)
+  while (at < end) {
+    const read = await log.read(TOPIC_EVENTS, partition, at, READ_BYTES)
+    if (read.length === 0) return
+    yield read.filter(({ offset }) => offset < end)
+    at = (read.at(-1)?.offset ?? at) + 1
+  }
+}

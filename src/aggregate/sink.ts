@@ -1,5 +1,8 @@
 import { EVENT_COLUMNS } from './event-row.ts'
-import type { MonthRows } from './flush-buffer.ts'
+import type { TenantId } from '../id/ids.ts'
+import type { Cut } from '../usage/coordinate.ts'
+import { conflictsOf, recordConflicts } from './conflict-rows.ts'
+import type { MonthRows, Suspect } from './flush-buffer.ts'
 import { journalOf, type PartitionJournal, type RecordRange } from './journal.ts'
 import { bucketMarks, writeMarks } from './marks.ts'
 import type { UsageStore } from './ports.ts'
@@ -9,6 +12,11 @@ import type { MinuteMark } from './touched.ts'
 /** Where the worker writes. Everything may be written twice: rows are united by their keys. */
 export interface UsageSink {
   writeEvents(month: MonthRows): Promise<void>
+  /**
+   * Looks suspects up among all rows before the cut, and writes down which copies of theirs do not count. Before the
+   * journal: a copy that says something else never counts beside the first one.
+   */
+  writeConflicts(suspects: readonly Suspect[], cut: Cut): Promise<void>
   /** Before the journal: a minute is known to be touched before its events count. */
   writeMarks(marks: readonly MinuteMark[]): Promise<void>
   /** Last: says that everything of these records is durable. */
@@ -41,6 +49,13 @@ export function createUsageSink(
         chunks: writer.chunks(),
         rows: writer.rows,
       }),
+
+    writeConflicts: async (suspects, cut) => {
+      for (const [tenant, identities] of Map.groupBy(suspects, (suspect) => suspect.tenant as TenantId)) {
+        const conflicts = await conflictsOf(store, tenant, identities, cut)
+        await recordConflicts(store, tenant, epoch, conflicts)
+      }
+    },
 
     writeMarks: (marks) => writeMarks(store, bucketMarks(marks)),
 

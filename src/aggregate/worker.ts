@@ -9,7 +9,8 @@ import { JOURNAL_RANGES_MAX, sumLongJournals } from './journal-sums.ts'
 import { observedRecords } from './observed.ts'
 import type { AggregateMetrics, JournalView, StageLogger } from './ports.ts'
 import type { UsageSink } from './sink.ts'
-import { AGGREGATE_GROUP, uncommittedRecords } from './republication.ts'
+import { RecentIdentities, rememberAll } from './recent-identities.ts'
+import { AGGREGATE_GROUP, recordsBefore, uncommittedRecords } from './republication.ts'
 import { type StageTimers, systemTimers } from './stage-timers.ts'
 import type { MinuteMark } from './touched.ts'
 
@@ -19,6 +20,10 @@ const BUFFERED_ROWS_MAX = 250_000
 const SLICE_RECORDS = 200
 const SLICE_ROWS = 10_000
 const RETRY_PAUSE_MS_MAX = 5000
+/** Of a partition, whose identities are remembered at start. */
+const REMEMBERED_RECORDS_MAX = 10_000
+/** Two generations of half a million identities, 50 MiB in all. */
+const RECENT_SLOTS_LOG2 = 20
 export interface AggregatorConfig {
   readonly flushIntervalMs: number
   readonly flushRowsMax: number
@@ -33,10 +38,14 @@ export interface AggregatorDeps {
   readonly config: AggregatorConfig
   /** Told of every flush once it counts. */
   readonly onFlushed?: (marks: readonly MinuteMark[]) => void
+  /** Told when it reads no further: a hole in the log, or a consumer that stands still. */
+  readonly onStopped?: (error: Error) => void
   /** Simulations bring their own. */
   readonly timers?: StageTimers
   /** Whether a record may come where another was expected. Simulations leave it out to show what it protects from. */
   readonly isContiguous?: (expected: number | undefined, offset: number) => boolean
+  /** Of the memory of identities; RECENT_SLOTS_LOG2 where absent. */
+  readonly recentSlotsLog2?: number
 }
 
 export interface Aggregator extends JournalView {
@@ -60,6 +69,7 @@ class Worker implements Aggregator {
   readonly #deps: AggregatorDeps
   readonly #timers: StageTimers
   readonly #seed = randomInt(2 ** 32)
+  readonly #recent: RecentIdentities
   /** Partition → the offset that has to come next. */
   readonly #expected = new Map<number, number>()
   readonly #ends: number[] = Array.from({ length: EVENT_PARTITIONS }, () => 0)
@@ -75,6 +85,7 @@ class Worker implements Aggregator {
   constructor(deps: AggregatorDeps) {
     this.#deps = deps
     this.#timers = deps.timers ?? systemTimers
+    this.#recent = new RecentIdentities(deps.recentSlotsLog2 ?? RECENT_SLOTS_LOG2, this.#seed)
     this.#open = this.#newBuffer()
   }
 
@@ -88,7 +99,10 @@ class Worker implements Aggregator {
       group: AGGREGATE_GROUP,
       resumeAt: (partition) => this.#resumeAt(partition),
       onBatch: (batch) => this.#onBatch(batch),
-      onFatal: (error) => this.#halt(error.message),
+      onFatal: (error) => {
+        this.#halt(error.message)
+        this.#deps.onStopped?.(error)
+      },
     })
   }
 
@@ -139,7 +153,7 @@ class Worker implements Aggregator {
   }
 
   #newBuffer(): FlushBuffer {
-    return new FlushBuffer(TOPIC_EPOCH, this.#seed)
+    return new FlushBuffer(TOPIC_EPOCH, this.#seed, this.#recent)
   }
 
   async #resumeJournal(): Promise<void> {
@@ -154,7 +168,18 @@ class Worker implements Aggregator {
     const end = journal[partition]?.end ?? 0
     this.#ends[partition] = Math.max(this.#ends[partition] ?? 0, end)
     this.#expected.set(partition, end)
+    await this.#remember(partition, end, (journal[partition]?.events ?? 0) / Math.max(end, 1))
     return end
+  }
+
+  /** Fills the memory of identities from the end of what counts already, as if this process had read it. */
+  async #remember(partition: number, end: number, eventsPerRecord: number): Promise<void> {
+    const events = this.#recent.entriesMax / EVENT_PARTITIONS
+    const records = Math.min(REMEMBERED_RECORDS_MAX, Math.ceil(events / Math.max(eventsPerRecord, 1)))
+    for await (const batch of recordsBefore(this.#deps.log, partition, end, records)) {
+      rememberAll(this.#recent, partition, batch)
+      await this.#timers.yield()
+    }
   }
 
   /** A crash may have come between journal and publication: what was not committed is published again. */
@@ -255,6 +280,7 @@ class Worker implements Aggregator {
       (await this.#persist('events', async () => {
         for (const month of buffer.months()) await sink.writeEvents(month)
       })) &&
+      (await this.#persist('conflicts', () => sink.writeConflicts(buffer.suspects, reachOf(buffer)))) &&
       (await this.#persist('marks', () => sink.writeMarks(marks))) &&
       (await this.#persist('journal', () => sink.writeJournal(buffer.ranges, clock.now())))
     if (!written) return
@@ -319,4 +345,11 @@ class Worker implements Aggregator {
       offset: Math.max(end, this.#expected.get(partition) ?? 0),
     }))
   }
+}
+
+/** Up to where a buffer's partitions are in the store once its rows are. */
+function reachOf(buffer: FlushBuffer): Cut {
+  const ends = new Map<number, number>()
+  for (const { partition, to } of buffer.ranges) ends.set(partition, Math.max(ends.get(partition) ?? 0, to))
+  return [...ends].map(([partition, offset]) => ({ partition, offset }))
 }

@@ -152,6 +152,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     seller: sellerOf(shell.config.seller),
     limits: INVOICING_LIMITS,
   })
+  const { intervalMinutes } = shell.config.reconcile
+  if (role.schedules && intervalMinutes > 0) {
+    const stop = repeat(
+      intervalMinutes * 60_000,
+      () => reconciler.run(tenant, { fixRollups: false }),
+      (error) => onFault('the reconciliation', error),
+    )
+    closing.add('reconciliation', stop)
+  }
   if (role.schedules) {
     const stop = repeat(
       SCHEDULE_PAUSE_MS,

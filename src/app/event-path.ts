@@ -14,6 +14,7 @@ import type { UsageReader as QuotaUsage } from '../provision/ports.ts'
 import { createAggregateMetrics } from '../telemetry/aggregate.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Clock } from '../time/clock.ts'
+import { LogError } from '../usage/event-log.ts'
 import { EVENT_PARTITIONS, TOPIC_EPOCH, TOPIC_EVENTS } from '../usage/topics.ts'
 import type { Closing } from './closing.ts'
 import type { Engines } from './engines.ts'
@@ -28,6 +29,7 @@ export interface UsageSideOptions {
   readonly closing: Closing
   /** Whether this process aggregates, or another one does. */
   readonly aggregates: boolean
+  readonly onFatal: (error: Error) => void
 }
 
 export interface UsageSide {
@@ -69,6 +71,10 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
       logger,
       config: options.config.aggregate,
       onFlushed: (marks) => roller.touched(marks),
+      // A hole stays a hole after a restart, and an operator has to look; a consumer that stands still may be mended by one.
+      onStopped: (error) => {
+        if (error instanceof LogError && error.code === 'unavailable') options.onFatal(error)
+      },
     })
     closing.add('rollups', () => roller.stop())
     closing.add('aggregator', () => aggregator.stop())
@@ -89,13 +95,15 @@ export async function startUsageSide(options: UsageSideOptions): Promise<UsageSi
 }
 
 /** What quotas ask: the exact figure of everything that is countable now. */
-export function quotaUsage(usage: UsageSide, directory: Pick<Directory, 'meter'>): QuotaUsage {
+export function quotaUsage({ reader }: UsageSide, directory: Pick<Directory, 'meter'>): QuotaUsage {
   return {
     usageOf: async ({ tenant, meter: key, subjects, interval }) => {
       const meter = directory.meter(tenant, key)
       if (meter === null) return '0' // a quota on a meter that is not there yet has no usage yet
-      const cut = usage.journal.ends()
-      const rows = await usage.reader.usageAtCut({ tenant, meter, subjects, interval, groupBy: [], cut })
+      const { rows } = await reader.query({
+        ...{ tenant, meter, subjects, interval, window: 'none', timezone: 'UTC' },
+        ...{ bySubject: false, groupBy: [], filters: {} },
+      })
       return rows[0]?.value ?? '0'
     },
   }

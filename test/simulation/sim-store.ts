@@ -1,4 +1,4 @@
-import { type CopyRow, conflictsAmong } from '../../src/aggregate/conflicts.ts'
+import { type CopyRow, conflictsAmong } from '../../src/aggregate/conflict-rows.ts'
 import type { MonthRows } from '../../src/aggregate/flush-buffer.ts'
 import { journalOf, type PartitionJournal, type RecordRange } from '../../src/aggregate/journal.ts'
 import type { UsageSink } from '../../src/aggregate/sink.ts'
@@ -115,6 +115,7 @@ export class SimStore {
         if (this.#protections.journalAfterRows) return write(rows, [])
         late.push(() => void write(rows, []).catch(() => undefined))
       },
+      writeConflicts: async () => this.#world.step(process),
       writeMarks: async () => this.#world.step(process),
       writeJournal: async (ranges) => {
         await write([], ranges)

@@ -70,6 +70,7 @@ export async function simulate(seed: number, protections: Protections): Promise<
         pause: () => world.step(process),
         yield: async () => undefined,
       },
+      recentSlotsLog2: 6,
       ...(protections.checksContiguity ? {} : { isContiguous: () => true }),
     })
     const worker: Worker = { process, fault: () => aggregator.fault() }
