@@ -108,9 +108,9 @@ export function encodeKey(into: Buffer, state: KeyState, strings: StringPool, te
   at = writeVarint(into, at, strings.intern(state.name))
   at = writeVarint(into, at, state.customer === null ? 0 : strings.intern(state.customer))
   at = writeVarint(into, at, state.subject === null ? 0 : strings.intern(state.subject))
-  for (const instant of [state.notBefore, state.expiresAt, state.revokedAt]) {
-    if (instant !== null) at = into.writeDoubleLE(instant, at)
-  }
+  if (state.notBefore !== null) at = into.writeDoubleLE(state.notBefore, at)
+  if (state.expiresAt !== null) at = into.writeDoubleLE(state.expiresAt, at)
+  if (state.revokedAt !== null) at = into.writeDoubleLE(state.revokedAt, at)
   if (!tail) return at
   const rest: Tail = {
     causes: state.causes,
