@@ -8,7 +8,8 @@ import { decimal } from '../money/decimal.ts'
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
 import { INVOICE_COLUMNS, invoiceOf, paymentOf } from './invoice-rows.ts'
-import { holdInvoice, lockLedger, raiseLedgers, writeCreditNote, writeEffects } from './invoice-writes.ts'
+import { holdInvoice, writeEffects } from './invoice-effects.ts'
+import { lockLedger, raiseLedgers, writeCreditNote } from './invoice-writes.ts'
 import type { Connection } from './transaction.ts'
 
 /** Payments, voids, write-offs and credit notes in PostgreSQL. */
