@@ -44,7 +44,7 @@ async function openServer(): Promise<Server> {
   const leased = createLeasedQuotas({ authority, testClock: () => leasing.now })
   const gate = openGate({ leased })
   gate.now = leasing.now
-  const enforcer = leasing.enforcer(authority, { waitMs: 50 })
+  const enforcer = leasing.enforcer(authority, { waitMs: 500 })
   const { table, keyring, store, quotas, holders, meters } = gate
   const gatekeeper = createGatekeeper({ table, enforcer, authority, random: () => 0.5 })
   let monotonicMs = 0

@@ -120,7 +120,7 @@ describe('an enforcer', () => {
   it('holds units of work whose cost is unknown, and frees what was not used; a second end changes nothing', async () => {
     const authority = await leasing.authority()
     await open(authority)
-    const enforcer = leasing.enforcer(authority, { waitMs: 50 })
+    const enforcer = leasing.enforcer(authority, { waitMs: 500 })
     const admission = await enforcer.admit([calls(800n)])
     if (admission.kind !== 'admitted') throw new Error(admission.why)
     expect(await enforcer.admit([calls(300n)])).toMatchObject({ kind: 'refused', why: 'inFlight' })
@@ -251,7 +251,7 @@ describe('a holder that is gone', () => {
     const gone = leasing.enforcer(authority, { holder: 'gone' })
     const held = await gone.admit([calls(60n)])
     expect(held.kind).toBe('admitted')
-    const enforcer = leasing.enforcer(authority, { holder: 'alive', waitMs: 30 })
+    const enforcer = leasing.enforcer(authority, { holder: 'alive', waitMs: 500 })
     expect(await enforcer.admit([calls(50n)])).toMatchObject({ kind: 'refused', why: 'inFlight' })
     const deps = { authority, isAlive: (holder: string) => holder !== 'gone', testClock: () => leasing.now }
     expect([await declareLostHolders(deps), await declareLostHolders(deps)]).toEqual([1, 0])

@@ -19,7 +19,7 @@ export async function openGuarding(leasing: Leasing): Promise<Guarding> {
   const leased = createLeasedQuotas({ authority, testClock: () => leasing.now })
   const gate = openGate({ leased })
   gate.now = leasing.now
-  const enforcer = leasing.enforcer(authority, { waitMs: 50 })
+  const enforcer = leasing.enforcer(authority, { waitMs: 5_000 })
   const gatekeeper = createGatekeeper({ table: gate.table, enforcer, authority, random: () => 0 })
   const ladder = [{ at: '1', action: 'block' }] as const
   await gate.store.quotas.put(
