@@ -9,9 +9,9 @@ export interface Waiting {
 }
 
 export type BatchReadiness =
-  { readonly kind: 'empty' } | { readonly kind: 'ready' } | { readonly kind: 'later'; readonly inMs: number }
+  { readonly kind: 'empty' } | { readonly kind: 'ready' } | { readonly kind: 'later'; readonly atMs: number }
 
-/** Whether the next batch is full or its oldest event has waited `lingerMs`, and otherwise how long until then. */
+/** Whether the next batch is full or its oldest event has waited `lingerMs`, and otherwise when it will have. */
 export function readiness(
   waiting: Waiting,
   limits: BatchLimits & { readonly lingerMs: number },
@@ -20,8 +20,8 @@ export function readiness(
   if (waiting.oldestAtMs === null) return { kind: 'empty' }
   if (waiting.events >= limits.batchEventsMax || waiting.bytes >= limits.batchBytesMax)
     return { kind: 'ready' }
-  const leftMs = waiting.oldestAtMs + limits.lingerMs - nowMs
-  return leftMs <= 0 ? { kind: 'ready' } : { kind: 'later', inMs: leftMs }
+  const atMs = waiting.oldestAtMs + limits.lingerMs
+  return atMs <= nowMs ? { kind: 'ready' } : { kind: 'later', atMs }
 }
 
 const OPEN = 0x5b

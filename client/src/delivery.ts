@@ -48,7 +48,7 @@ export class Delivery {
   #isStopped = false
   /** Batches are sent as they are up to this entry, without waiting for more. */
   #hurryUpTo = 0
-  #cancelWake: (() => void) | null = null
+  #wake: { readonly atMs: number; readonly cancel: () => void } | null = null
   #faultTold: Fault['code'] | null = null
   #requests = 0
   #retries = 0
@@ -83,35 +83,33 @@ export class Delivery {
   /** Starts nothing any more; answers that still come are not looked at. */
   stop(): void {
     this.#isStopped = true
-    this.#cancelWake?.()
-    this.#cancelWake = null
+    this.#wakeAt(null)
   }
 
   /** Starts every request that is due, and sets the alarm for the next. */
   pump(): void {
-    const { clock, limits } = this.#deps
-    if (this.#isStopped) return
-    this.#cancelWake?.()
-    this.#cancelWake = null
+    if (!this.#isStopped) this.#wakeAt(this.#startDue())
+  }
+
+  /** Returns when the next request is due; null where an event or an answer decides that. */
+  #startDue(): number | null {
+    const { buffer, clock, limits } = this.#deps
     for (;;) {
       const nowMs = clock.elapsed()
-      if (this.#retrying.length === 0 && this.#deps.buffer.waitingEvents === 0) return
-      if (nowMs < this.#pace.resumeAtMs) {
-        this.#wakeIn(this.#pace.resumeAtMs - nowMs)
-        return
-      }
-      if (this.#inFlight >= inFlightMaxAt(this.#pace, limits.inFlightMax)) return
-      const batch = this.#next(nowMs)
-      if (batch === null) return
-      void this.#send(batch)
+      if (this.#retrying.length === 0 && buffer.waitingEvents === 0) return null
+      if (nowMs < this.#pace.resumeAtMs) return this.#pace.resumeAtMs
+      if (this.#inFlight >= inFlightMaxAt(this.#pace, limits.inFlightMax)) return null
+      const next = this.#next(nowMs)
+      if (typeof next === 'number') return next
+      void this.#send(next)
     }
   }
 
   /**
-   * A new batch goes before those that failed while few of them wait, so that one batch that the server cannot take
-   * does not hold up all others.
+   * What to send next, or when there will be something. A new batch goes before those that failed while few of them
+   * wait, so that one batch that the server cannot take does not hold up all others.
    */
-  #next(nowMs: number): Batch | null {
+  #next(nowMs: number): Batch | number {
     const { buffer, limits } = this.#deps
     const oldest = buffer.oldest
     const waiting = {
@@ -122,20 +120,30 @@ export class Delivery {
     const ready = readiness(waiting, limits, nowMs)
     const isHurried = oldest !== null && oldest.number <= this.#hurryUpTo
     const isReady = ready.kind === 'ready' || isHurried
-    if (this.#retrying.length > 0 && (!isReady || this.#retrying.length >= limits.inFlightMax)) {
-      this.#retries += 1
-      return this.#retrying.shift() ?? null
+    if (!isReady || this.#retrying.length >= limits.inFlightMax) {
+      const again = this.#retrying.shift()
+      if (again !== undefined) {
+        this.#retries += 1
+        return again
+      }
     }
-    if (isReady) return buffer.take(limits)
-    if (ready.kind === 'later') this.#wakeIn(ready.inMs)
-    return null
+    return ready.kind === 'later' && !isHurried ? ready.atMs : buffer.take(limits)
   }
 
-  #wakeIn(delayMs: number): void {
-    this.#cancelWake = this.#deps.clock.schedule(Math.ceil(delayMs), () => {
-      this.#cancelWake = null
+  /** An alarm that is set already is left alone: this runs for every event that is recorded. */
+  #wakeAt(atMs: number | null): void {
+    if (this.#wake?.atMs === atMs) return
+    this.#wake?.cancel()
+    if (atMs === null) {
+      this.#wake = null
+      return
+    }
+    const delayMs = Math.ceil(atMs - this.#deps.clock.elapsed())
+    const cancel = this.#deps.clock.schedule(Math.max(0, delayMs), () => {
+      this.#wake = null
       this.pump()
     })
+    this.#wake = { atMs, cancel }
   }
 
   async #send(batch: Batch): Promise<void> {

@@ -87,7 +87,7 @@ describe('batches', () => {
     expect(readiness({ events: 0, bytes: 0, oldestAtMs: null }, limits, 0)).toEqual({ kind: 'empty' })
     expect(readiness({ events: 9, bytes: 999, oldestAtMs: 100 }, limits, 299)).toEqual({
       kind: 'later',
-      inMs: 1,
+      atMs: 300,
     })
     expect(readiness({ events: 9, bytes: 999, oldestAtMs: 100 }, limits, 300)).toEqual({ kind: 'ready' })
     expect(readiness({ events: 10, bytes: 1, oldestAtMs: 100 }, limits, 100)).toEqual({ kind: 'ready' })
