@@ -7,7 +7,6 @@ import { createEventSchemaRoutes } from '../http/event-schemas.ts'
 import { idempotency } from '../http/idempotency.ts'
 import { createTraceRoutes } from '../http/trace.ts'
 import { createReconcileRoutes } from '../http/reconcile.ts'
-import { createInvoiceRoutes } from '../http/invoices.ts'
 import { createKeyRoutes } from '../http/keys.ts'
 import { createMeterRoutes } from '../http/meters.ts'
 import { createPlanRoutes } from '../http/plans.ts'
@@ -19,26 +18,22 @@ import { createTestClockRoutes } from '../http/test-clocks.ts'
 import { createUsageRoutes } from '../http/usage.ts'
 import { createEventSchemaRegistry } from '../database/event-schemas.ts'
 import { createIdempotencyStore } from '../database/idempotency.ts'
-import { createInvoiceStore } from '../database/invoices.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
 import type { MeterKey, SubscriptionId, TenantId, TestClockId } from '../id/ids.ts'
-import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
 import type { LocalGate } from '../provision/local-gate.ts'
 import { rateJson } from '../rating/rating-json.ts'
 import { presentPhase } from '../subscription/subscription.ts'
-import { createInvoiceMetrics } from '../telemetry/invoice.ts'
 import { TOPIC_DIRECTORY, TOPIC_KEY_STATE } from '../usage/topics.ts'
-import { createBillingDirectory } from './billing-directory.ts'
 import { createAdvance, createControl, newId } from './control.ts'
 import type { HeldDirectory } from './directory.ts'
 import type { Engines } from './engines.ts'
-import { invoiceUsage, quotaUsage, startUsageSide } from './event-path.ts'
+import { quotaUsage, startUsageSide } from './event-path.ts'
+import { createInvoices } from './invoices.ts'
 import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
 import { gateAnswers } from './gate-door.ts'
 import { startGatekeeping } from './gatekeeping.ts'
 import { createHolders } from './holders.ts'
 import { repeat } from './repeat.ts'
-import { sellerOf } from './seller.ts'
 import { createSettle } from './settle.ts'
 import type { Shell } from './shell.ts'
 
@@ -133,24 +128,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     rollups: usage.roller,
     metrics: usage.metrics,
   })
-  const invoicing = createInvoicing({
-    directory: createBillingDirectory({
-      customers: control.customers,
-      subscriptions: control.subscriptions,
-      plans: control.plans,
-      meters: {
-        get: async (of, key) => (await control.meters.get(of, key))?.meter ?? null,
-        revision: (of, key, revision) => control.meters.revision(of, key, revision),
-      },
-    }),
-    usage: invoiceUsage(usage, engines),
-    time: control.time,
-    checks: { run: (of, cut) => reconciler.conservation(of, cut) },
-    store: createInvoiceStore(engines.database),
-    metrics: createInvoiceMetrics(registry),
-    clock,
-    seller: sellerOf(shell.config.seller),
-    limits: INVOICING_LIMITS,
+  const invoices = createInvoices({
+    engines,
+    control,
+    usage,
+    reconciler,
+    ...{ config: shell.config, clock, registry, authenticator: keys.table, onFault },
   })
   const { intervalMinutes } = shell.config.reconcile
   if (role.schedules && intervalMinutes > 0) {
@@ -166,6 +149,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       SCHEDULE_PAUSE_MS,
       async () => {
         if ((await control.subscriptions.runDue(clock.now())) > 0) await settle()
+        await invoices.billRun.runDue(clock.now())
       },
       (error) => onFault('what the calendar brings', error),
     )
@@ -185,6 +169,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     runDue: async (of, testClock) => {
       await control.subscriptions.runDue(clock.now(), { tenant: of, testClock })
       await gate.quotas.tick()
+      await invoices.billRun.runDue(clock.now(), { tenant: of, testClock })
     },
   })
   const routes: readonly Api[] = [
@@ -221,7 +206,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       }),
     }),
     createRateRoutes({ authenticator, rate: rateJson }),
-    createInvoiceRoutes({ authenticator, invoicing, nowOf: (of, key) => control.time.nowOf(of, key) }),
+    ...invoices.routes,
     createKeyRoutes({
       ...common,
       keyring: gate.keyring,
