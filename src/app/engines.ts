@@ -6,7 +6,7 @@ import { migrateDatabase } from '../database/migrations.ts'
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts'
 import { openUsageStore } from '../store/usage-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { EventLog, TopicSpec } from '../usage/event-log.ts'
+import { type EventLog, LogError, type TopicSpec } from '../usage/event-log.ts'
 import type { LogMetrics } from '../usage/log-metrics.ts'
 import {
   EVENT_PARTITIONS,
@@ -121,7 +121,12 @@ async function openLog({ config, dataDirectory, logger, logMetrics }: EnginesOpt
   }
   // Loaded by those who use it: most processes on embedded engines never need a Kafka client.
   const { connectKafkaLog } = await import('../log/kafka/kafka-log.ts')
-  return connectKafkaLog({ brokers, clientId, replicationFactor, metrics: logMetrics, logger })
+  try {
+    return await connectKafkaLog({ brokers, clientId, replicationFactor, metrics: logMetrics, logger })
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code !== 'unavailable') throw error
+    throw new StartFailure(`${error.message}. Check KAFKA_BROKERS and the brokers.`, error)
+  }
 }
 
 function openStore({ config, dataDirectory, logger }: EnginesOptions): Promise<UsageStore> {
