@@ -25,6 +25,8 @@ export interface KillResult {
   readonly seconds: number
 }
 
+const LOAD = 'kills'
+
 /** Kills one process with everything embedded, again and again under load, and counts at the end. */
 export async function killEmbedded(options: KillOptions): Promise<KillResult> {
   const { kills, seed, eventsPerSecond, onProgress } = options
@@ -38,8 +40,8 @@ export async function killEmbedded(options: KillOptions): Promise<KillResult> {
   let load: Load | null = null
   let awayMsMax = 0
   try {
-    await createLoadMeters(server)
-    load = startLoad({ target: () => server, eventsPerSecond })
+    await createLoadMeters(server, LOAD)
+    load = startLoad({ name: LOAD, target: () => server, eventsPerSecond })
     for (let kill = 1; kill <= kills; kill++) {
       await draw.pause(50, 1500)
       const killedMs = performance.now()
@@ -48,7 +50,7 @@ export async function killEmbedded(options: KillOptions): Promise<KillResult> {
       awayMsMax = Math.max(awayMsMax, performance.now() - killedMs)
       if (kill % 10 !== 0) continue
       const begun = load.begun()
-      const jobs = await metered(server, 'load_jobs')
+      const jobs = await metered(server, `${LOAD}_jobs`)
       if (jobs > load.begun()) throw new Error(`${jobs} events count, of ${begun} that were sent`)
       onProgress?.(`kill ${kill}: acknowledged ${load.acknowledged.size}, counted so far ${jobs}`)
     }

@@ -17,6 +17,8 @@ export interface FleetKillResult extends KillResult {
   readonly endings: readonly string[]
 }
 
+const LOAD = 'kills'
+
 /** Kills and freezes the parts of a fleet at random under load, and counts at the end. */
 export async function killFleet(options: KillOptions): Promise<FleetKillResult> {
   const { kills, seed, eventsPerSecond, onProgress } = options
@@ -33,8 +35,9 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
       supervise(fleet, 'aggregate', 'aggregate-2'),
     ])
     supervised.push(ingest, first, second)
-    await createLoadMeters(api)
+    await createLoadMeters(api, LOAD)
     load = startLoad({
+      name: LOAD,
       target: () => ({ apiUrl: ingest.current().apiUrl, adminKey: api.adminKey }),
       eventsPerSecond,
     })
@@ -88,7 +91,7 @@ export async function killFleet(options: KillOptions): Promise<FleetKillResult> 
       await strike(victim)
       counts[victim]++
       if ((i + 1) % 10 !== 0) continue
-      const jobs = await metered(api, 'load_jobs').catch(() => null)
+      const jobs = await metered(api, `${LOAD}_jobs`).catch(() => null)
       if (jobs !== null && jobs > load.begun()) {
         throw new Error(`${jobs} events count, of ${load.begun()} that were sent`)
       }

@@ -1,6 +1,6 @@
 import type { UsageStore } from '../../src/aggregate/ports.ts'
 import { eventually } from './eventually.ts'
-import { type Load, LOAD_TYPE, unitsOf } from './load.ts'
+import { type Load, loadType, unitsOf } from './load.ts'
 import { call } from './server.ts'
 
 interface Server {
@@ -26,20 +26,20 @@ export interface LoadAccount {
 /** What every run of faults has to come to. */
 export const NOTHING_ASTRAY = { lost: 0, twice: 0, invented: 0, unitsAstray: 0 } as const
 
-const METERS = {
-  load_jobs: { name: 'Jobs', eventType: LOAD_TYPE, aggregation: 'count' },
-  load_units: { name: 'Units', eventType: LOAD_TYPE, aggregation: 'sum', valueProperty: 'units' },
-} as const
-
-export async function createLoadMeters(server: Server): Promise<void> {
-  for (const [key, meter] of Object.entries(METERS)) {
+/** Makes the two meters of a load: how many events count, and what they carry. */
+export async function createLoadMeters(server: Server, name: string): Promise<void> {
+  const common = { name, eventType: loadType(name) }
+  for (const [key, meter] of Object.entries({
+    [`${name}_jobs`]: { ...common, aggregation: 'count' },
+    [`${name}_units`]: { ...common, aggregation: 'sum', valueProperty: 'units' },
+  })) {
     const { status, body } = await call(server, 'PUT', `/v1/meters/${key}`, meter)
     if (status >= 300) throw new Error(`the meter ${key} was not made: ${JSON.stringify(body)}`)
   }
 }
 
 /** What the usage query says now. */
-export async function metered(server: Server, meter: keyof typeof METERS): Promise<number> {
+export async function metered(server: Server, meter: string): Promise<number> {
   const from = new Date(Date.now() - 86_400_000).toISOString()
   const to = new Date(Date.now() + 86_400_000).toISOString()
   const { status, body } = await call(
@@ -63,7 +63,7 @@ export interface Metered {
  */
 export async function settledMeters(server: Server, load: Load): Promise<Metered> {
   await eventually(
-    () => metered(server, 'load_jobs').catch((error: unknown) => String(error)),
+    () => metered(server, `${load.name}_jobs`).catch((error: unknown) => String(error)),
     (jobs) => typeof jobs === 'number' && jobs >= load.acknowledged.size,
     60_000,
   )
@@ -72,14 +72,17 @@ export async function settledMeters(server: Server, load: Load): Promise<Metered
     (body) => body['ok'] === true,
     60_000,
   )
-  return { jobs: await metered(server, 'load_jobs'), units: await metered(server, 'load_units') }
+  return {
+    jobs: await metered(server, `${load.name}_jobs`),
+    units: await metered(server, `${load.name}_units`),
+  }
 }
 
 /** Compares what was acknowledged with every identity in the set of events. */
 export async function accountOf(load: Load, store: UsageStore, metered: Metered): Promise<LoadAccount> {
   const rows = await store.query<{ readonly id: string }>(
     'SELECT id FROM usage_events FINAL WHERE type = {type:String}',
-    { type: LOAD_TYPE },
+    { type: loadType(load.name) },
   )
   const numbers = rows.map(({ id }) => Number(id))
   const counted = new Set(numbers)

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 export interface LoadOptions {
+  /** Tells one load's events from another's: their source, and a part of their type. */
+  readonly name: string
   /** Where to send now: it changes when a server comes back elsewhere. */
   readonly target: () => { readonly apiUrl: string; readonly adminKey: string }
   readonly eventsPerSecond: number
@@ -12,6 +14,7 @@ export interface LoadOptions {
 
 /** Numbered events at a steady rate, from senders that do what a client owes: the same id until it is acknowledged. */
 export interface Load {
+  readonly name: string
   /** Numbers below this one were sent at least once. */
   begun(): number
   /** Numbers whose request was answered 202. */
@@ -24,7 +27,6 @@ export interface Load {
   stop(): Promise<void>
 }
 
-export const LOAD_TYPE = 'load.sent'
 const SUBJECTS = 50
 /** Of a hundred requests, as many are sent again although they were acknowledged: the answer was lost on the way. */
 const REPEATED_PERCENT = 5
@@ -32,13 +34,18 @@ const REPEATED_PERCENT = 5
 const GIVEN_UP_PERCENT = 5
 const RETRY_PAUSE_MS = 100
 
+/** The event type of a load. */
+export function loadType(name: string): string {
+  return `load.${name}`
+}
+
 /** What an event's number says it carries, so that a sum tells which events are in it. */
 export function unitsOf(number: number): number {
   return 1 + (number % 7)
 }
 
 export function startLoad(options: LoadOptions): Load {
-  const { target, eventsPerSecond, eventsPerRequest = 100, senders = 4, answerMsMax = 10_000 } = options
+  const { name, target, eventsPerSecond, eventsPerRequest = 100, senders = 4, answerMsMax = 10_000 } = options
   const acknowledged = new Set<number>()
   const answers = new Map<string, number>()
   const faults: string[] = []
@@ -51,8 +58,8 @@ export function startLoad(options: LoadOptions): Load {
   const eventOf = (n: number): object => ({
     specversion: '1.0',
     id: String(n),
-    source: 'load',
-    type: LOAD_TYPE,
+    source: name,
+    type: loadType(name),
     subject: `subject-${n % SUBJECTS}`,
     // Ten minutes of event time: several minutes are dirty at any moment.
     time: new Date(startedAt - (n % 600) * 1000).toISOString(),
@@ -116,6 +123,7 @@ export function startLoad(options: LoadOptions): Load {
   }
   const running = Array.from({ length: senders }, sender)
   return {
+    name,
     begun: () => next,
     acknowledged,
     answers,
