@@ -10,6 +10,8 @@ export interface ReconcileCheck {
   readonly expected: string
   readonly actual: string
   readonly detail: string
+  /** What was counted, by name; those of checks of one kind can be added up. */
+  readonly counts: Readonly<Record<string, number>>
 }
 
 export interface JudgedCheck extends ReconcileCheck {
@@ -28,6 +30,7 @@ export function densityCheck(journal: readonly PartitionJournal[], before: Cut |
   return {
     ...{ name: 'journal has no holes', stage: 'density', drift: detached.length },
     ...outcome('0', String(detached.length)),
+    counts: { holes: detached.length },
     detail: missing.length === 0 ? '' : `records are not durable in ${missing.slice(0, 5).join(', ')}`,
   }
 }
@@ -43,6 +46,7 @@ export function reachCheck(journal: readonly PartitionJournal[], cut: Cut): Judg
   return {
     ...{ name: 'journal reaches the log', stage: 'journal', drift: behind },
     ...outcome(`${expected} records`, `${expected - behind} records`),
+    counts: { records: expected, behind },
     detail: behind === 0 ? '' : `${behind} records on the log are not countable`,
   }
 }
@@ -55,6 +59,7 @@ export function journalCheck(partition: number, journal: RangeSum, log: RangeSum
   return {
     ...{ name: `journal equals log, partition ${partition}`, stage: 'log', drift },
     ...outcome(text(log), text(journal)),
+    counts: { events: log.events, bytes: log.bytes },
     detail: note,
   }
 }
@@ -85,6 +90,7 @@ export function canonicalCheck(
     ...{ name: `events equal log, partition ${partition}`, stage: 'raw' },
     drift: Math.max(difference, expected === actual ? 0 : 1),
     ...outcome(expected, actual),
+    counts: { received, canonical: canonical.rows, duplicates, conflicts },
     detail: `${received} received = ${canonical.rows} canonical + ${duplicates} duplicates + ${conflicts} conflicts${note}`,
   }
 }
@@ -95,6 +101,7 @@ export function rollupCheck({ meters, buckets, different, fixed }: AuditResult):
   return {
     ...{ name: 'rollups equal events', stage: 'rollup', drift: left },
     ...outcome('0 differ', `${left} differ`),
+    counts: { meters, buckets, different, fixed },
     detail: `${buckets} minutes and hours of ${meters} meters${fixed > 0 ? `, ${fixed} computed again` : ''}`,
   }
 }
@@ -105,6 +112,7 @@ export function sweptCheck(swept: Cut, cut: Cut): JudgedCheck {
   return {
     ...{ name: 'conflicts are known', stage: 'conflicts', drift: isSwept ? 0 : 1 },
     ...outcome('searched to the cut', isSwept ? 'searched to the cut' : 'not searched to the cut'),
+    counts: {},
     detail: '',
   }
 }

@@ -61,13 +61,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         ofStage.reduce((sum, { drift }) => sum + drift, 0),
       )
     }
-    const shown = checks.map(({ name, ok, expected, actual, detail }) => ({
-      name,
-      ok,
-      expected,
-      actual,
-      detail,
-    }))
+    const shown = checks.map(toldOf)
     lastFailed.set(
       tenant,
       shown.filter(({ ok }) => !ok),
@@ -89,12 +83,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         reachCheck(journal, cut),
         sweptCheck(await readSwept(deps.store, tenant, 'conflict'), cut),
       ]
-      return [
-        ...checks.map(({ name, ok, expected, actual, detail }) => ({ name, ok, expected, actual, detail })),
-        ...(lastFailed.get(tenant) ?? []),
-      ]
+      return [...checks.map(toldOf), ...(lastFailed.get(tenant) ?? [])]
     },
   }
+}
+
+function toldOf({ name, ok, expected, actual, detail, counts }: JudgedCheck): ReconcileCheck {
+  return { name, ok, expected, actual, detail, counts }
 }
 
 async function everyCheck(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { renderTable } from './output.ts'
+import { grouped, renderTable } from './output.ts'
 
 export const RECONCILE_PATH = '/v1/reconcile'
 
@@ -9,24 +9,39 @@ export const reconcileShape = z.looseObject({
     z.looseObject({
       name: z.string(),
       ok: z.boolean(),
+      expected: z.string().nullish(),
+      actual: z.string().nullish(),
       detail: z.string().nullish(),
+      counts: z.record(z.string(), z.number()).nullish(),
     }),
   ),
 })
 export type Reconciliation = z.infer<typeof reconcileShape>
+type Check = Reconciliation['checks'][number]
 
-/** The checks as a table; whatever a check counted stands in its last column. */
+const PARTITION = /, partition \d+$/
+
+/** The checks as a table: those of one kind that hold for every partition are one row, a failed one stands by itself. */
 export function renderReconciliation(reconciliation: Reconciliation): string {
-  return renderTable(
-    [{ header: '' }, { header: 'Check' }, { header: 'Found' }],
-    reconciliation.checks.map((check) => [check.ok ? 'ok' : 'FAIL', check.name, describeCheck(check)]),
+  const kinds = Map.groupBy(reconciliation.checks, (check) => check.name.replace(PARTITION, ''))
+  const rows = [...kinds].flatMap(([kind, checks]) =>
+    checks.every((check) => check.ok)
+      ? [['ok', checks.length === 1 ? kind : `${kind}, ${checks.length} partitions`, foundByAll(checks)]]
+      : checks.map((check) => [check.ok ? 'ok' : 'FAIL', check.name, foundBy(check)]),
   )
+  return renderTable([{ header: '' }, { header: 'Check' }, { header: 'Found' }], rows)
 }
 
-function describeCheck(check: Reconciliation['checks'][number]): string {
-  const { detail } = check
-  const told = Object.entries(check)
-    .filter(([key]) => !['name', 'ok', 'detail'].includes(key))
-    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return [...(detail === null || detail === undefined || detail === '' ? [] : [detail]), ...told].join(', ')
+function foundByAll(checks: readonly Check[]): string {
+  const sums = new Map<string, number>()
+  for (const { counts } of checks) {
+    for (const [name, count] of Object.entries(counts ?? {})) sums.set(name, (sums.get(name) ?? 0) + count)
+  }
+  if (sums.size > 0) return [...sums].map(([name, sum]) => `${grouped(sum)} ${name}`).join(', ')
+  return checks.map(({ detail, actual }) => detail || (actual ?? '')).join(', ')
+}
+
+function foundBy({ ok, expected, actual, detail }: Check): string {
+  const said = ok ? (actual ?? '') : `expected ${expected ?? '?'}, found ${actual ?? '?'}`
+  return [said, detail ?? ''].filter((text) => text !== '').join('; ')
 }

@@ -18,6 +18,7 @@ const reconciliationShape = z
         expected: z.string(),
         actual: z.string(),
         detail: z.string(),
+        counts: z.record(z.string(), z.number().int()),
       }),
     ),
   })
@@ -53,7 +54,7 @@ export function createReconcileRoutes({ authenticator, reconciler }: ReconcileRo
       const { ok, checks } = await reconciler.run(c.get('principal').tenant, {
         fixRollups: c.req.valid('json').fixRollups,
       })
-      return c.json({ ok, checks: [...checks] }, 200)
+      return c.json({ ok, checks: checks.map((check) => ({ ...check, counts: { ...check.counts } })) }, 200)
     },
   )
   return api

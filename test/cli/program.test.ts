@@ -304,10 +304,17 @@ describe('doctor and reconcile', () => {
   it('reconcile prints its checks and fails on a mismatch', async () => {
     fake.answer = () => ({
       status: 200,
-      body: { ok: false, checks: [{ name: 'rollups = events', ok: false, drift: 3 }] },
+      body: {
+        ok: false,
+        checks: [
+          ...[0, 1].map((n) => ({ name: `rows, partition ${n}`, ok: true, counts: { events: 1000 } })),
+          { name: 'rollups', ok: false, expected: '0 differ', actual: '3 differ', detail: '2 meters' },
+        ],
+      },
     })
     const run = await runCommand(['reconcile', ...at(fake)])
-    expect(run.stdout).toContain('FAIL  rollups = events  drift 3')
+    expect(run.stdout).toMatch(/^ok +rows, 2 partitions +2,000 events$/m)
+    expect(run.stdout).toMatch(/^FAIL +rollups +expected 0 differ, found 3 differ; 2 meters$/m)
     expect(run.exitCode).toBe(1)
   })
 })

@@ -38,9 +38,9 @@ export function addUsageCommand(program: Command, deps: CliDeps): void {
     group
       .command('query <meter>')
       .description('how much a meter counted, by window, customer, subject or dimension')
-      .option('--from <instant>', 'start, RFC 3339, included')
+      .option('--from <instant>', 'start, RFC 3339, included; with a window the present month where absent')
       .option('--to <instant>', 'end, RFC 3339, not included')
-      .option('--window <window>', 'hour, day, month or none')
+      .option('--window <window>', 'hour, day, week, month or none')
       .option('--group-by <names>', 'dimensions of the meter, comma separated; also customer, subject')
       .option('--customer <key>', 'only this customer')
       .option('--subject <id>', 'only this subject')
@@ -53,9 +53,10 @@ export function addUsageCommand(program: Command, deps: CliDeps): void {
       ),
   ).action(async (meter: string, options: UsageOptions) => {
     const path = `/v1/meters/${encodeURIComponent(meter)}/usage`
+    const month = (options.window ?? 'none') === 'none' ? null : presentMonth(new Date())
     const query = {
-      from: options.from,
-      to: options.to,
+      from: options.from ?? month?.from,
+      to: options.to ?? month?.to,
       window: options.window,
       groupBy: options.groupBy,
       customer: options.customer,
@@ -66,6 +67,13 @@ export function addUsageCommand(program: Command, deps: CliDeps): void {
     const answer = await clientOf(deps, options).json('GET', path, undefined, { query })
     outputOf(deps, options).result(answer, () => renderUsage(readShape(answerShape, answer, path)))
   })
+}
+
+/** Windows need both ends; who names none most likely means the month that is under way. */
+function presentMonth(now: Date): { readonly from: string; readonly to: string } {
+  const start = (months: number): string =>
+    new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1)).toISOString()
+  return { from: start(0), to: start(1) }
 }
 
 function readFilters(filters: readonly string[]): Record<string, string[]> {
