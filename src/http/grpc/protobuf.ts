@@ -98,14 +98,11 @@ export function pairOf(message: Buffer): readonly [string, string] {
 export function varintField(number: number, value: bigint | number): Buffer {
   return value === 0 || value === 0n
     ? EMPTY
-    : Buffer.from([...varintBytes(number << 3), ...varintBytes(value)])
+    : Buffer.from([...varintBytes(number * 8), ...varintBytes(value)])
 }
 
 export function bytesField(number: number, bytes: Buffer): Buffer {
-  return Buffer.concat([
-    Buffer.from([...varintBytes((number << 3) | 2), ...varintBytes(bytes.length)]),
-    bytes,
-  ])
+  return Buffer.concat([Buffer.from([...varintBytes(number * 8 + 2), ...varintBytes(bytes.length)]), bytes])
 }
 
 export function textField(number: number, text: string): Buffer {

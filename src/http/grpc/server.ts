@@ -1,4 +1,10 @@
-import { createServer, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  createServer,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { MalformedMessage } from './protobuf.ts'
 
@@ -95,14 +101,20 @@ async function answer(
     return
   }
   try {
-    const answered = await call(await messageIn(stream))
+    const body = await bodyOf(stream)
+    if (body === null) {
+      fail(stream, GRPC_STATUS.resourceExhausted, `A message has at most ${MESSAGE_BYTES_MAX} bytes.`)
+      // What still comes of it is not waited for.
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      return
+    }
+    const answered = await call(messageIn(body))
     if (stream.destroyed) return
     if (answered.kind === 'message') succeed(stream, answered.message)
     else fail(stream, answered.status, answered.detail)
   } catch (error) {
     if (stream.destroyed) return
     if (error instanceof MalformedMessage) fail(stream, GRPC_STATUS.invalidArgument, error.message)
-    else if (error instanceof TooLarge) fail(stream, GRPC_STATUS.resourceExhausted, error.message)
     else {
       onFault(path, error)
       fail(stream, GRPC_STATUS.internal, 'A fault of ours.')
@@ -110,20 +122,29 @@ async function answer(
   }
 }
 
-class TooLarge extends Error {}
+/**
+ * Everything of a call; null when it is too much. Not by iteration: leaving one early destroys the stream, and nobody
+ * would be told why.
+ */
+function bodyOf(stream: ServerHttp2Stream): Promise<Buffer | null> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    stream.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length <= MESSAGE_BYTES_MAX + PREFIX_BYTES) chunks.push(chunk)
+      else resolve(null)
+    })
+    stream.once('end', () => resolve(Buffer.concat(chunks)))
+    // The other side has gone: nobody waits for the answer.
+    stream.once('close', () => resolve(NOTHING))
+  })
+}
+
+const NOTHING = Buffer.alloc(0)
 
 /** The one message of a unary call: a byte that says whether it is compressed, four of its length, and the message. */
-async function messageIn(stream: ServerHttp2Stream): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > MESSAGE_BYTES_MAX + PREFIX_BYTES) {
-      throw new TooLarge(`A message has at most ${MESSAGE_BYTES_MAX} bytes.`)
-    }
-    chunks.push(chunk)
-  }
-  const body = Buffer.concat(chunks)
+function messageIn(body: Buffer): Buffer {
   if (body.length < PREFIX_BYTES || body.readUInt32BE(1) !== body.length - PREFIX_BYTES) {
     throw new MalformedMessage('A unary call has exactly one message.')
   }
