@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { CustomerKey, TenantId } from '../id/ids.ts'
-import type { BillSchedule, BillScope, DueBilling } from '../invoice/ports.ts'
+import type { BillSchedule, BillScope, DueBilling } from '../invoice/bill-run-ports.ts'
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
 import type { Schema } from './schema.ts'

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { CreditNoteStore } from '../invoice/ports.ts'
+import type { CreditNoteStore } from '../invoice/receivable-ports.ts'
 import { instantOf } from '../time/instant.ts'
 import type { Database } from './database.ts'
 import { creditNoteOf } from './invoice-rows.ts'

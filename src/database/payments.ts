@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { amountText, planCommand } from '../invoice/command.ts'
 import type { InvoiceState } from '../invoice/lifecycle.ts'
-import type { CommandOutcome, ReceivablesStore } from '../invoice/ports.ts'
+import type { CommandOutcome, ReceivablesStore } from '../invoice/receivable-ports.ts'
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
 import type { Currency } from '../money/currency.ts'
 import { decimal } from '../money/decimal.ts'

@@ -1,5 +1,5 @@
 import type { InvoiceRefusal } from '../invoice/outcomes.ts'
-import type { CommandOutcome } from '../invoice/ports.ts'
+import type { CommandOutcome } from '../invoice/receivable-ports.ts'
 import type { ReceivableGuard } from '../invoice/receivable.ts'
 import { formatInstant } from '../time/instant.ts'
 import { ProblemError } from './problem.ts'

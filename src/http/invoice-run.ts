@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import type { BillSchedule } from '../invoice/ports.ts'
+import type { BillSchedule } from '../invoice/bill-run-ports.ts'
 import { formatInstant } from '../time/instant.ts'
 import { type Api, type Authenticator, createRouter } from './api.ts'
 import { scoped } from './scoped.ts'

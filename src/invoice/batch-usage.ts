@@ -1,7 +1,8 @@
 import type { SubjectId, TenantId } from '../id/ids.ts'
 import { add, decimal, toText, ZERO } from '../money/decimal.ts'
 import type { Cut } from '../usage/coordinate.ts'
-import type { UsageAtCut, UsageAtCutRow, UsageBySubject, UsageSource } from './ports.ts'
+import type { UsageAtCut, UsageAtCutRow, UsageSource } from './ports.ts'
+import type { UsageBySubject } from './bill-run-ports.ts'
 import type { UsageQuestion } from './usage-question.ts'
 
 /**

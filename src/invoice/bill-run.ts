@@ -15,15 +15,15 @@ import type { DraftBasis } from './compose.ts'
 import { finishDraft, meter, planDraft } from './draft.ts'
 import { draftSources, type Invoicing, type InvoicingDeps, takeCut } from './invoicing.ts'
 import type { InvoiceRefusal } from './outcomes.ts'
+import type { Finalization } from './ports.ts'
 import type {
   BillRunMetrics,
   BillSchedule,
   BillScope,
   DueBilling,
-  Finalization,
   StaleBilling,
   UsageBySubject,
-} from './ports.ts'
+} from './bill-run-ports.ts'
 
 export interface BillRunLimits {
   /** How long after its end a period stays open for late events, by the customer's clock. */

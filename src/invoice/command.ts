@@ -2,7 +2,7 @@ import { add, compare, type Decimal, decimal, isZero, round, toFixedText } from 
 import { type Currency, minorUnitDigits } from '../money/currency.ts'
 import type { Instant } from '../time/instant.ts'
 import { INVOICE_NOTICES, type InvoiceState } from './lifecycle.ts'
-import type { CommandOutcome, InvoiceCommand, NewPayment, Payment } from './ports.ts'
+import type { CommandOutcome, InvoiceCommand, NewPayment, Payment } from './receivable-ports.ts'
 import { decide, type Receivable, type ReceivableDecision } from './receivable.ts'
 
 /** An invoice as a command finds it, locked. */

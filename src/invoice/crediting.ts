@@ -17,7 +17,8 @@ import type { Instant } from '../time/instant.ts'
 import { sha256Hex } from './canonical-json.ts'
 import { type CreditedInvoice, creditedInvoice, draftCreditNote, sealCreditNote } from './credit-note.ts'
 import type { Invoice, InvoiceLine } from './invoice.ts'
-import type { CommandOutcome, InvoiceStore, ReceivablesStore } from './ports.ts'
+import type { InvoiceStore } from './ports.ts'
+import type { CommandOutcome, ReceivablesStore } from './receivable-ports.ts'
 
 export interface CreditRequest {
   readonly tenant: TenantId

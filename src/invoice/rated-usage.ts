@@ -6,7 +6,8 @@ import { computeDraft } from './draft.ts'
 import type { CreditNote, InvoiceLine } from './invoice.ts'
 import { draftSources, type InvoicingDeps, readAccount, takeCut } from './invoicing.ts'
 import type { InvoiceRefusal } from './outcomes.ts'
-import type { CreditNoteStore, InvoicePosition } from './ports.ts'
+import type { InvoicePosition } from './ports.ts'
+import type { CreditNoteStore } from './receivable-ports.ts'
 
 /** What finance pulls: one row a line of an invoice or credit note, and one a charge that is not billed yet. */
 export interface RatedUsageRow {

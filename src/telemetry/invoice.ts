@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { BillRunMetrics, InvoiceMetrics } from '../invoice/ports.ts'
+import type { InvoiceMetrics } from '../invoice/ports.ts'
+import type { BillRunMetrics } from '../invoice/bill-run-ports.ts'
 
 /** What invoicing does, for `/metrics`. Amounts are summed as floats here, for graphs only. */
 export function createInvoiceMetrics(registry: Registry): InvoiceMetrics {

@@ -3,14 +3,8 @@ import type { CustomerKey, InvoiceId, TenantId } from '../../src/id/ids.ts'
 import { createCrediting } from '../../src/invoice/crediting.ts'
 import type { Invoice } from '../../src/invoice/invoice.ts'
 import { createInvoicing, type Invoicing } from '../../src/invoice/invoicing.ts'
-import type {
-  CreditNoteStore,
-  Finalization,
-  InvoiceArchive,
-  InvoiceStore,
-  NewPayment,
-  ReceivablesStore,
-} from '../../src/invoice/ports.ts'
+import type { Finalization, InvoiceArchive, InvoiceStore } from '../../src/invoice/ports.ts'
+import type { CreditNoteStore, NewPayment, ReceivablesStore } from '../../src/invoice/receivable-ports.ts'
 import { createInvoiceVerifier } from '../../src/invoice/verify.ts'
 import { decimal } from '../../src/money/decimal.ts'
 import {

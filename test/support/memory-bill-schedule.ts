@@ -1,5 +1,5 @@
 import type { CustomerKey, TenantId } from '../../src/id/ids.ts'
-import type { BillSchedule, BillScope, DueBilling, HeldBilling } from '../../src/invoice/ports.ts'
+import type { BillSchedule, BillScope, DueBilling, HeldBilling } from '../../src/invoice/bill-run-ports.ts'
 import type { Instant } from '../../src/time/instant.ts'
 
 export interface ScheduledCustomer {

@@ -11,18 +11,20 @@ import {
 } from '../../src/invoice/command.ts'
 import type { CreditNote, Invoice } from '../../src/invoice/invoice.ts'
 import type {
-  CommandOutcome,
   CreditNoteIssue,
-  CreditNoteStore,
   CustomerLedger,
   Finalization,
   FinalizeOutcome,
-  HistoryEntry,
   InvoiceArchive,
   InvoiceStore,
+} from '../../src/invoice/ports.ts'
+import type {
+  CommandOutcome,
+  CreditNoteStore,
+  HistoryEntry,
   Payment,
   ReceivablesStore,
-} from '../../src/invoice/ports.ts'
+} from '../../src/invoice/receivable-ports.ts'
 import type { RatedUsageStore } from '../../src/invoice/rated-usage.ts'
 import { beginReceivable, type Receivable } from '../../src/invoice/receivable.ts'
 import type { Currency } from '../../src/money/currency.ts'
