@@ -1,4 +1,4 @@
-import type { CustomerKey, TenantId } from '../id/ids.ts'
+import type { TenantId } from '../id/ids.ts'
 import { instantOf, type Instant } from '../time/instant.ts'
 import type { Cut } from '../usage/coordinate.ts'
 import { answerTogether } from './batch-usage.ts'
@@ -15,6 +15,7 @@ import type { DraftBasis } from './compose.ts'
 import { finishDraft, meter, planDraft } from './draft.ts'
 import { draftSources, type Invoicing, type InvoicingDeps, takeCut } from './invoicing.ts'
 import type { InvoiceRefusal } from './outcomes.ts'
+import { readAccounts } from './read-accounts.ts'
 import type { Finalization } from './ports.ts'
 import type {
   BillRunMetrics,
@@ -313,36 +314,6 @@ export function createBillRun(deps: BillRunDeps): BillRun {
   return { runDue: (systemNow, scope) => runDue(systemNow, scope ?? null) }
 }
 
-type AccountRead =
-  { readonly kind: 'read'; readonly account: Account } | { readonly kind: 'failed'; readonly error: unknown }
-
-/** Each customer by itself, so that one that cannot be read does not hide the others. */
-async function readAccounts(
-  { directory, store }: Pick<BillRunDeps, 'directory' | 'store'>,
-  tenant: TenantId,
-  customers: readonly CustomerKey[],
-): Promise<ReadonlyMap<CustomerKey, AccountRead>> {
-  const ledgers = await store.ledgers(tenant, customers)
-  const accounts = new Map<CustomerKey, AccountRead>()
-  const read = async (key: CustomerKey): Promise<void> => {
-    const ledger = ledgers.get(key)
-    try {
-      const customer = await directory.customer(tenant, key)
-      if (customer === null || ledger === undefined) return
-      const subscriptions = await directory.subscriptions(tenant, key)
-      accounts.set(key, { kind: 'read', account: { customer, ledger, subscriptions } })
-    } catch (error) {
-      accounts.set(key, { kind: 'failed', error })
-    }
-  }
-  const waiting = [...customers]
-  const reader = async (): Promise<void> => {
-    for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) await read(key)
-  }
-  await Promise.all(Array.from({ length: readersMax }, reader))
-  return accounts
-}
-
 function customerKey({ tenant, customer }: StaleBilling): string {
   return JSON.stringify([tenant, customer])
 }
@@ -354,9 +325,6 @@ function closeKey({ tenant, customer, periodEnd }: DueBilling): string {
 function reportOf({ finalized, credited, empty, held }: Tally): BillRunReport {
   return { finalized, credited, empty, held }
 }
-
-/** Customers that are read at the same time; below the connections of the pool. */
-const readersMax = 4
 
 function batchesOf<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
   const batches: T[][] = []
