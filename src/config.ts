@@ -146,6 +146,24 @@ export const SETTINGS = [
     help: 'Bytes accepted and not yet durable; beyond it requests are answered 503.',
   },
   {
+    path: 'deadLetters.days',
+    env: 'TALLYMAN_DEAD_LETTERS_DAYS',
+    kind: 'integer',
+    preset: 30,
+    min: 1,
+    max: 3650,
+    help: 'Days for which rejected events are kept.',
+  },
+  {
+    path: 'deadLetters.bytesMax',
+    env: 'TALLYMAN_DEAD_LETTERS_BYTES_MAX',
+    kind: 'integer',
+    preset: 67_108_864,
+    min: 65_536,
+    max: 68_719_476_736,
+    help: 'Bytes of rejected events that a tenant may have; beyond it the oldest are removed.',
+  },
+  {
     path: 'aggregate.flushIntervalMs',
     env: 'TALLYMAN_AGGREGATE_FLUSH_INTERVAL_MS',
     kind: 'integer',
@@ -171,6 +189,13 @@ export const SETTINGS = [
     min: 0,
     max: 10_080,
     help: 'How often every conservation check runs by itself; 0 leaves it to the command.',
+  },
+  {
+    path: 'backup.directory',
+    env: 'TALLYMAN_BACKUP_DIRECTORY',
+    kind: 'text',
+    preset: null,
+    help: 'Where a running server writes backups; `backups` in the data directory where absent.',
   },
   {
     path: 'log.retentionDays',
@@ -309,8 +334,10 @@ export interface Config {
     readonly requestEventsMax: number
     readonly queueBytesMax: number
   }
+  readonly deadLetters: { readonly days: number; readonly bytesMax: number }
   readonly aggregate: { readonly flushIntervalMs: number; readonly flushRowsMax: number }
   readonly reconcile: { readonly intervalMinutes: number }
+  readonly backup: { readonly directory: string | null }
   readonly log: { readonly retentionDays: number }
   readonly gate: {
     readonly grpcPort: number | null

@@ -196,3 +196,32 @@ create table event_schemas (
   updated_at timestamptz not null,
   primary key (tenant, type)
 );
+
+-- Events that were rejected, with the reason; bounded in age and, per tenant, in bytes.
+create table dead_letters (
+  tenant text not null references tenants (id),
+  -- A hash of the content: an event that is sent again and again is one row.
+  id text not null,
+  code text not null,
+  detail text not null,
+  errors jsonb not null,
+  -- What the event calls itself, as far as that could be read.
+  event_id text,
+  source text,
+  type text,
+  subject text,
+  body bytea not null,
+  is_cut boolean not null,
+  bytes integer not null,
+  times bigint not null,
+  -- By the customer's clock.
+  arrived_at timestamptz not null,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  claimed_until timestamptz,
+  outcome text check (outcome in ('accepted', 'duplicate')),
+  retried_at timestamptz,
+  primary key (tenant, id),
+  check ((outcome is null) = (retried_at is null))
+);
+create index dead_letters_first on dead_letters (tenant, first_at, id) include (bytes);

@@ -68,14 +68,15 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
   const tenant = await ensureDefaultTenant(engines.database.db, shell.clock.now())
   const held = await startDirectory({ ...shell, engines })
   const plane = await startControlPlane({ shell, engines, held, role, tenant })
-  const ingest = role.ingests ? createStage1(shell, engines, held, plane.authenticator) : null
+  // Also where no event is accepted: what was rejected elsewhere is sent again from here.
+  const ingest = createStage1(shell, engines, held, plane.authenticator)
   const apiUrl = await serveApi(shell, {
-    events: ingest?.routes ?? [],
+    events: role.ingests ? ingest.routes : [],
     before: plane.before,
-    control: plane.routes,
+    control: [...plane.routes, ...ingest.operatorRoutes],
     gate: plane.gate,
   })
-  if (ingest !== null) shell.closing.add('ingest', ingest.drain)
+  shell.closing.add('ingest', ingest.drain)
   return { apiUrl, adminKey: plane.adminKey }
 }
 

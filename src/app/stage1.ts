@@ -1,26 +1,34 @@
 import { createCompatRoutes } from '../http/compat/routes.ts'
 import type { Api, Authenticator } from '../http/api.ts'
+import { createDeadLetterRoutes } from '../http/dead-letters.ts'
 import { createEventRoutes } from '../http/events.ts'
+import { createDeadLetterRetry } from '../ingest/dead-letter-retry.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createIngestMetrics } from '../telemetry/ingest.ts'
 import { newId } from './control.ts'
+import { startDeadLetters } from './dead-letters.ts'
 import type { HeldDirectory } from './directory.ts'
 import type { Engines } from './engines.ts'
 import type { Shell } from './shell.ts'
 
 export interface Stage1 {
   readonly routes: readonly Api[]
+  /** Of operators, beside those of the control plane: what was rejected. */
+  readonly operatorRoutes: readonly Api[]
   /** Before the socket closes: what was taken is answered, what comes is sent elsewhere. */
   readonly drain: () => Promise<void>
 }
 
 /** Stage 1 with its own route and those where other vendors' clients send. */
 export function createStage1(
-  { config, clock, registry, onFault }: Shell,
-  { log }: Pick<Engines, 'log'>,
+  shell: Shell,
+  engines: Pick<Engines, 'log' | 'database'>,
   { directory, schemas }: Pick<HeldDirectory, 'directory' | 'schemas'>,
   authenticator: Authenticator,
 ): Stage1 {
+  const { config, clock, registry, onFault } = shell
+  const { log } = engines
+  const letters = startDeadLetters(shell, engines)
   const ingest = createIngest({
     log,
     directory,
@@ -28,6 +36,7 @@ export function createStage1(
     clock,
     metrics: createIngestMetrics(registry),
     config: config.ingest,
+    rejectedEvents: letters.rejectedEvents,
     onFault: (reason) => onFault('appending events', reason),
   })
   const common = { authenticator, ingest, bodyBytesMax: config.ingest.requestBytesMax }
@@ -40,5 +49,7 @@ export function createStage1(
       subjectOfSubscription: () => null,
     }),
   ]
-  return { routes, drain: ingest.drain }
+  const retry = createDeadLetterRetry({ store: letters.store, ingest, clock })
+  const operatorRoutes = [createDeadLetterRoutes({ authenticator, letters: letters.store, retry })]
+  return { routes, operatorRoutes, drain: ingest.drain }
 }

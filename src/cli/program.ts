@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander'
 import { StartFailure } from '../app/start-failure.ts'
+import { addBackupCommand, addRestoreCommand } from './commands/backup.ts'
 import { addMeterCommand, addPlanCommand } from './commands/catalog.ts'
 import { addConfigCommand } from './commands/config.ts'
 import { addCustomerCommand, addSubscriptionCommand } from './commands/customer.ts'
 import { addDemoCommand } from './commands/demo.ts'
+import { addDlqCommand } from './commands/dlq.ts'
 import { addEventsCommand } from './commands/events.ts'
 import { addKeyCommand, addQuotaCommand } from './commands/gate.ts'
 import { addInvoiceCommand } from './commands/invoice.ts'
@@ -34,6 +36,7 @@ export function buildProgram(deps: CliDeps, version: string): Command {
     addStartCommand,
     addDemoCommand,
     addEventsCommand,
+    addDlqCommand,
     addRateCommand,
     addUsageCommand,
     addInvoiceCommand,
@@ -44,6 +47,8 @@ export function buildProgram(deps: CliDeps, version: string): Command {
     addKeyCommand,
     addQuotaCommand,
     addReconcileCommand,
+    addBackupCommand,
+    addRestoreCommand,
     addDoctorCommand,
     addConfigCommand,
     addMigrateCommand,

@@ -145,6 +145,28 @@ interface EventSchemasTable {
   updated_at: Date
 }
 
+interface DeadLettersTable {
+  tenant: string
+  id: string
+  code: string
+  detail: string
+  errors: JsonColumn<unknown>
+  event_id: string | null
+  source: string | null
+  type: string | null
+  subject: string | null
+  body: Buffer
+  is_cut: boolean
+  bytes: number
+  times: number
+  arrived_at: Date
+  first_at: Date
+  last_at: Date
+  claimed_until: Generated<Date | null>
+  outcome: Generated<string | null>
+  retried_at: Generated<Date | null>
+}
+
 /** The tables of 0001_control.sql, as rows look in this program. */
 export interface ControlTables {
   tenants: TenantsTable
@@ -162,4 +184,5 @@ export interface ControlTables {
   subscription_events: SubscriptionEventsTable
   idempotency_keys: IdempotencyKeysTable
   event_schemas: EventSchemasTable
+  dead_letters: DeadLettersTable
 }

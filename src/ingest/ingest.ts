@@ -1,4 +1,4 @@
-import type { TenantId } from '../id/ids.ts'
+import type { SubjectId, TenantId } from '../id/ids.ts'
 import type { Clock } from '../time/clock.ts'
 import type { EventLog } from '../usage/event-log.ts'
 import { EVENT_PARTITIONS, TOPIC_EVENTS } from '../usage/topics.ts'
@@ -6,6 +6,8 @@ import type { IngestAnswer, UnavailableCode } from './answer.ts'
 import { type BodyMode, bodyMode, decodeBody, unpackBody } from './body.ts'
 import { ATTRIBUTE_HEADER_PREFIX } from './binary-mode.ts'
 import { type Correction, type CorrectionKind, readCorrections } from './corrections.ts'
+import { namesOf, rawValue } from './dead-letter.ts'
+import type { RejectedEvents } from './dead-letter-buffer.ts'
 import { DuplicateWindow } from './duplicate-window.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { JsonTape, nextValue } from './json-tape.ts'
@@ -26,6 +28,8 @@ export interface IngestRequest {
   readonly atomic: boolean
   /** Whether the answer is to say where each event stands on the log. */
   readonly receipts: boolean
+  /** A rejected event that is sent again: whoever does it is told, and it is kept already. */
+  readonly isRetry?: true
 }
 
 export interface CorrectionRequest {
@@ -55,6 +59,8 @@ export interface IngestDeps {
   readonly clock: Clock
   readonly metrics: IngestMetrics
   readonly config: IngestConfig
+  /** Where rejected events are kept; absent: nowhere. Corrections are not: they are no events. */
+  readonly rejectedEvents?: RejectedEvents
   /** Told why an append failed; clients are told only that it did. */
   readonly onFault?: (reason: unknown) => void
 }
@@ -163,17 +169,39 @@ export function createIngest(deps: IngestDeps): Ingest {
     const { words } = tape
     const { tenant } = request
     const tally = emptyTally(tenant, clock.now(), directory.hasTestClocks(tenant), request.receipts)
+    let told = 0
     if (request.atomic) {
-      for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) judge.check(at, i, tally)
+      for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) {
+        judge.check(at, i, tally)
+        if (tally.rejected.length > told) keepRejected(at, request, tally, told++)
+      }
       if (tally.rejected.length > 0) {
         noteRejections(tally)
         return refuse(batchRejected(tally, count))
       }
     }
     // From here to the last event nothing else runs: a group is never appended with half an event in it.
-    for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) judge.take(at, i, tally)
+    for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) {
+      judge.take(at, i, tally)
+      if (tally.rejected.length > told) keepRejected(at, request, tally, told++)
+    }
     noteRejections(tally)
     return (await settle(tally)) ?? answerOf(tally)
+  }
+
+  /** Copies what must outlive the request, for the bytes and the tape are used again. */
+  function keepRejected(at: number, { tenant, isRetry }: IngestRequest, tally: Tally, nth: number): void {
+    const { rejectedEvents } = deps
+    const rejection = tally.rejected[nth]
+    if (isRetry === true || rejection === undefined || rejectedEvents?.hasRoom() !== true) return
+    const named = namesOf(tape, at)
+    const arrivedAt =
+      tally.hasTestClocks && named.subject !== null
+        ? directory.nowFor(tenant, named.subject as SubjectId)
+        : tally.now
+    const { code, detail, errors = [] } = rejection
+    const reason = { code, detail, errors }
+    rejectedEvents.keep({ tenant, reason, named, raw: rawValue(tape, at), arrivedAt, now: tally.now })
   }
 
   async function correct({ tenant, kind, contentEncoding, body }: CorrectionRequest): Promise<IngestAnswer> {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { call, type ServerProcess, startServer } from '../support/server.ts'
 
 let directory: string
@@ -92,5 +93,100 @@ describe('schemas of event types over HTTP', () => {
       body: { errors: [{ pointer: '/schemas' }] },
     })
     expect(await api('PUT', `/v1/event-schemas/__void`, { schema })).toMatchObject({ status: 400 })
+  })
+})
+
+describe('dead letters over HTTP', () => {
+  const type = 'dead.letter'
+  const path = `/v1/event-schemas/${type}`
+  const list = async (query: string) => {
+    const answer = await api('GET', `/v1/dead-letters?${query}`)
+    expect(answer.status).toBe(200)
+    return answer.body['data'] as Record<string, unknown>[]
+  }
+
+  it('keep a rejected event with its reason, and send it again once when the schema was changed', async () => {
+    await api('PUT', path, { schema: { properties: { tokens: { type: 'integer' } } } })
+    const leaked = server.adminKey
+    const bad = anEvent('dead-1', { type, subject: leaked, data: { tokens: 'many', key: leaked } })
+    expect(await send(bad, bad)).toMatchObject({ body: { accepted: 0 } })
+    expect(await send(anEvent('dead-2', { type, source: 'two words' }))).toMatchObject({
+      body: { accepted: 0 },
+    })
+    const letters = await eventually(
+      () => list(`type=${type}`),
+      (found) => found.length === 2,
+    )
+    expect(letters.map(({ code }) => code).sort()).toEqual(['invalidSource', 'schemaMismatch'])
+    const [letter] = await list('code=schemaMismatch')
+    expect(letter).toMatchObject({
+      times: 2,
+      event: { id: 'dead-1', type },
+      errors: [{ pointer: '/data/tokens', detail: 'must be integer' }],
+      retried: null,
+    })
+    const letterPath = `/v1/dead-letters/${String(letter?.['id'])}`
+    const whole = await api('GET', letterPath)
+    expect(whole.body).toMatchObject({ isCut: false })
+    expect(JSON.stringify(whole.body)).not.toContain(leaked)
+    expect(JSON.parse(String(whole.body['body']))).toMatchObject({ id: 'dead-1', data: { tokens: 'many' } })
+
+    expect(await api('POST', `${letterPath}/retry`)).toMatchObject({
+      status: 422,
+      body: { code: 'rejectedAgain', rejection: 'schemaMismatch' },
+    })
+    await api('DELETE', path)
+    const both = await Promise.all([api('POST', `${letterPath}/retry`), api('POST', `${letterPath}/retry`)])
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+    expect(await api('POST', `${letterPath}/retry`)).toMatchObject({
+      status: 409,
+      body: { code: 'alreadyRetried' },
+    })
+    expect(await list(`type=${type}&state=waiting`)).toHaveLength(1)
+    expect(await list(`type=${type}&state=retried`)).toMatchObject([{ retried: { outcome: 'accepted' } }])
+    expect((await api('GET', '/v1/dead-letters/dl_unknown')).status).toBe(404)
+  })
+
+  it('are listed page by page and by time, and count in the metrics', async () => {
+    const first = await api('GET', '/v1/dead-letters?limit=1')
+    expect(first.body).toMatchObject({ hasMore: true })
+    const rest = await list(`limit=100&cursor=${String(first.body['nextCursor'])}`)
+    const [newest] = first.body['data'] as Record<string, unknown>[]
+    expect(rest.map(({ id }) => id)).not.toContain(newest?.['id'])
+    expect(rest.length + 1).toBe((await list('')).length)
+    expect(await list('since=2999-01-01T00:00:00Z')).toEqual([])
+    const metrics = await (await fetch(`${server.metricsUrl}/metrics`)).text()
+    expect(metrics).toMatch(/^tallyman_dead_letters_total\{.*result="kept".*\} [1-9]/m)
+    expect(metrics).toMatch(/^tallyman_dead_letters_total\{.*result="dropped".*\} 0/m)
+  })
+})
+
+describe('webhooks that deliver CloudEvents', () => {
+  const options = async (path: string, headers: Readonly<Record<string, string>>) => {
+    const answer = await fetch(server.apiUrl + path, { method: 'OPTIONS', headers })
+    return [
+      answer.status,
+      answer.headers.get('allow'),
+      answer.headers.get('webhook-allowed-origin'),
+      answer.headers.get('webhook-allowed-rate'),
+    ]
+  }
+  const origin = { 'webhook-request-origin': 'eventgrid.example.com' }
+
+  it('ask before they send, and then deliver with their key', async () => {
+    expect(await options('/v1/events', { ...origin, 'webhook-request-rate': '120' })).toEqual([
+      ...[204, 'POST, OPTIONS', 'eventgrid.example.com', '120'],
+    ])
+    expect((await options('/v1/events', origin))[3]).toBe('*')
+    expect((await options('/v1/events', { ...origin, 'webhook-request-rate': '-1' }))[3]).toBe('*')
+    expect(await options('/v1/events', { 'webhook-request-origin': 'not a name' })).toEqual([
+      ...[204, 'POST, OPTIONS', null, null],
+    ])
+    expect((await options('/v1/meters', origin))[2]).toBeNull()
+    const delivery = await api('POST', '/v1/events', anEvent('hook-1'), {
+      'content-type': 'application/cloudevents+json',
+      origin: 'eventgrid.example.com',
+    })
+    expect(delivery).toMatchObject({ status: 202, body: { accepted: 1 } })
   })
 })

@@ -1,5 +1,6 @@
 import { type Directory, createDirectory } from '../../src/ingest/directory.ts'
 import type { IngestAnswer } from '../../src/ingest/answer.ts'
+import type { RejectedEvents } from '../../src/ingest/dead-letter-buffer.ts'
 import { createIngest, type Ingest, type IngestRequest } from '../../src/ingest/ingest.ts'
 import type { EventSchemas, IngestConfig, IngestMetrics } from '../../src/ingest/ports.ts'
 import type { TenantId } from '../../src/id/ids.ts'
@@ -45,7 +46,11 @@ export interface Stage {
   readonly send: (events: readonly unknown[], options?: Partial<IngestRequest>) => Promise<IngestAnswer>
 }
 
-export function aStage(config: Partial<IngestConfig> = {}, schemas?: EventSchemas): Stage {
+export function aStage(
+  config: Partial<IngestConfig> = {},
+  schemas?: EventSchemas,
+  rejectedEvents?: RejectedEvents,
+): Stage {
   let now = NOW
   const clock = { now: () => now }
   const log = createScriptedLog()
@@ -71,6 +76,7 @@ export function aStage(config: Partial<IngestConfig> = {}, schemas?: EventSchema
     log,
     directory,
     ...(schemas === undefined ? {} : { schemas }),
+    ...(rejectedEvents === undefined ? {} : { rejectedEvents }),
     clock,
     metrics,
     config: { requestBytesMax: 5_242_880, requestEventsMax: 1000, queueBytesMax: 67_108_864, ...config },
