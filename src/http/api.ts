@@ -170,7 +170,12 @@ export function createApi({ newRequestId, onFault, metrics }: ApiShell): Api {
     })
   })
   api.notFound((c) =>
-    withoutRoute(api.router, { method: c.req.method, path: c.req.path, requestId: c.get('requestId') }),
+    withoutRoute(api.router, {
+      header: (name) => c.req.header(name),
+      method: c.req.method,
+      path: c.req.path,
+      requestId: c.get('requestId'),
+    }),
   )
   api.onError((error, c) => {
     const requestId = c.get('requestId')

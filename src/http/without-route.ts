@@ -5,7 +5,15 @@ type Router = Hono['router']
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
+/** The header by which a sender of CloudEvents asks whether it may, and what it says of itself. */
+const REQUEST_ORIGIN = 'webhook-request-origin'
+/** A DNS name, as the handshake asks for. */
+const ORIGIN = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/
+const RATE = /^[1-9]\d{0,9}$/
+const EVENTS_PATH = '/v1/events'
+
 interface Unrouted {
+  readonly header: (name: string) => string | undefined
   readonly method: string
   readonly path: string
   readonly requestId: string
@@ -15,11 +23,14 @@ interface Unrouted {
  * The answer where no route matches: 204 with `Allow` to OPTIONS and 405 with it to other methods where the path has
  * routes, else 404. Without a key: which routes there are is published.
  */
-export function withoutRoute(router: Router, { method, path, requestId }: Unrouted): Response {
+export function withoutRoute(router: Router, { header, method, path, requestId }: Unrouted): Response {
   const allowed = methodsOf(router, path)
   if (allowed.length === 0) return problemResponse(unknownRoute(router, method, path), requestId)
   const allow = [...allowed, 'OPTIONS'].join(', ')
-  if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } })
+  if (method === 'OPTIONS') {
+    const handshake = path === EVENTS_PATH ? webhookHandshake(header) : {}
+    return new Response(null, { status: 204, headers: { allow, ...handshake } })
+  }
   return problemResponse(
     {
       status: 405,
@@ -30,6 +41,21 @@ export function withoutRoute(router: Router, { method, path, requestId }: Unrout
     },
     requestId,
   )
+}
+
+/**
+ * HTTP 1.1 Web Hooks for Event Delivery, section 4: a sender asks before it sends. Any may, for each delivery needs a key
+ * with the scope `ingest`; the rate that it asks for is granted, because what is too much is answered 503 anyway. No
+ * callback is called: the answer is here.
+ */
+function webhookHandshake(header: Unrouted['header']): Readonly<Record<string, string>> {
+  const origin = header(REQUEST_ORIGIN)
+  if (origin === undefined || !ORIGIN.test(origin)) return {}
+  const rate = header('webhook-request-rate')
+  return {
+    'webhook-allowed-origin': origin,
+    'webhook-allowed-rate': rate !== undefined && RATE.test(rate) ? rate : '*',
+  }
 }
 
 /** Every method that a path has a route for; GET answers HEAD, too. */
