@@ -2,6 +2,7 @@ import type { MiddlewareHandler } from 'hono'
 import { createTracer } from '../aggregate/trace.ts'
 import { createReconciler } from '../aggregate/reconcile.ts'
 import type { Api, ApiEnv, Authenticator } from '../http/api.ts'
+import { createBackupRoutes } from '../http/backups.ts'
 import { createCustomerRoutes } from '../http/customers.ts'
 import { createEventSchemaRoutes } from '../http/event-schemas.ts'
 import { idempotency } from '../http/idempotency.ts'
@@ -24,6 +25,7 @@ import type { LocalGate } from '../provision/local-gate.ts'
 import { rateJson } from '../rating/rating-json.ts'
 import { presentPhase } from '../subscription/subscription.ts'
 import { TOPIC_DIRECTORY, TOPIC_KEY_STATE } from '../usage/topics.ts'
+import { createBackups } from './backups.ts'
 import { createAdvance, createControl, newId } from './control.ts'
 import type { HeldDirectory } from './directory.ts'
 import type { Engines } from './engines.ts'
@@ -197,6 +199,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       customers: control.customers,
     }),
     createReconcileRoutes({ authenticator, reconciler }),
+    createBackupRoutes({ authenticator, backups: createBackups(shell, engines) }),
     createTraceRoutes({
       authenticator,
       trace: createTracer({

@@ -25,6 +25,20 @@ export interface Migration {
   readonly appliedAt: string | null
 }
 
+/** What was copied into a backup or out of it. */
+export interface BackupSummary {
+  /** RFC 3339. */
+  readonly startedAt: string
+  readonly finishedAt: string
+  readonly files: number
+  readonly bytes: string
+}
+
+export interface BackupProgress {
+  readonly signal: AbortSignal
+  readonly onStep: (text: string) => void
+}
+
 /** What the commands need of the world. `main.ts` fills it in; tests give their own. */
 export interface CliDeps {
   readonly stdin: Readable
@@ -56,6 +70,19 @@ export interface CliDeps {
   readonly doctor: (config: Config) => Promise<readonly DoctorCheck[]>
   readonly migrate: (config: Config) => Promise<readonly Migration[]>
   readonly migrationStatus: (config: Config) => Promise<readonly Migration[]>
+  /** Backs up a data directory that no process has; null when one has it, whose server must do it then. */
+  readonly backupStopped: (
+    config: Config,
+    directory: string,
+    progress: BackupProgress,
+  ) => Promise<BackupSummary | null>
+  /** Reads every file of a backup and compares it with the manifest. */
+  readonly verifyBackup: (directory: string, progress: BackupProgress) => Promise<BackupSummary>
+  readonly restore: (
+    backup: string,
+    dataDirectory: string,
+    progress: BackupProgress,
+  ) => Promise<BackupSummary>
   /** Rates NDJSON requests; resolves to the exit code. */
   readonly runRate: (streams: {
     readonly input: Readable

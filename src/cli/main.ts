@@ -23,6 +23,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string
+}
+
 // Engines are imported by the commands that need them: a client command answers without loading them.
 const deps: CliDeps = {
   stdin: process.stdin,
@@ -40,11 +44,17 @@ const deps: CliDeps = {
   doctor: async (config) => (await import('../app/doctor.ts')).runDoctor(config),
   migrate: async (config) => (await import('../app/migrate.ts')).migrateUp(config),
   migrationStatus: async (config) => (await import('../app/migrate.ts')).migrationStatus(config),
+  backupStopped: async (config, directory, progress) =>
+    (await import('../app/backup-commands.ts')).backupStopped(config, directory, manifest.version, progress),
+  verifyBackup: async (directory, progress) =>
+    (await import('../app/backup-commands.ts')).verifyBackup(directory, progress),
+  restore: async (backup, dataDirectory, progress) => {
+    const { restoreBackup } = await import('../app/restore.ts')
+    const { summaryOf } = await import('../app/backup-commands.ts')
+    return summaryOf(await restoreBackup({ ...progress, backup, dataDirectory }))
+  },
   runRate: async (streams) => (await import('./rate.ts')).runRate(streams),
 }
 
-const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  readonly version: string
-}
 process.exitCode = await runCli(process.argv.slice(2), deps, manifest.version)
 setTimeout(() => process.exit(), EXIT_LIMIT_MS).unref()

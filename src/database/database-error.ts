@@ -11,6 +11,8 @@ export const DATABASE_ERROR_CODES = [
   'migration',
   /** The server is older than what the schema needs. */
   'unsupportedServer',
+  /** A backup that does not fit the schema. */
+  'restore',
 ] as const
 export type DatabaseErrorCode = (typeof DATABASE_ERROR_CODES)[number]
 

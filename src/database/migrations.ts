@@ -72,6 +72,13 @@ export async function migrationStatus(
   return migrations.map(({ name }) => ({ name, appliedAt: times.get(name) ?? null }))
 }
 
+/** What the schema is made of, for a comparison with another one. */
+export async function schemaOf(
+  database: Pick<Database, 'db'>,
+): Promise<readonly { readonly name: string; readonly checksum: string }[]> {
+  return (await readApplied(database.db)).map(({ name, checksum }) => ({ name, checksum }))
+}
+
 function readMigrations(directory: string): readonly Migration[] {
   return readdirSync(directory)
     .filter((file) => /^\d{4}_[a-z0-9_]+\.sql$/.test(file))

@@ -49,6 +49,9 @@ function depsOf(world: CliWorld, stdout: Writable, stderr: Writable): CliDeps {
     doctor: unwired,
     migrate: unwired,
     migrationStatus: unwired,
+    backupStopped: unwired,
+    verifyBackup: unwired,
+    restore: unwired,
     runRate: unwired,
     ...world.deps,
   }

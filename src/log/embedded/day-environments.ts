@@ -1,3 +1,6 @@
+import { constants } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Instant } from '../../time/instant.ts'
 import { LogError } from '../../usage/event-log.ts'
 import { createEnvironment, openEnvironment, type Environment } from './environment.ts'
@@ -17,6 +20,9 @@ export class DayEnvironments {
   readonly #days: Day[]
   readonly #older = new Map<string, Environment>()
   #newest: Environment
+  /** Files of a copy under way neither close nor go. */
+  #copying: Promise<void> = Promise.resolve()
+  #copies = 0
 
   private constructor(files: TopicFiles, days: Day[], newest: Environment) {
     this.#files = files
@@ -67,11 +73,14 @@ export class DayEnvironments {
     const before = this.#newest
     this.#newest = next
     this.#days.push({ day, bases: next.bases })
-    await before.close()
+    // Appends do not wait for a copy of the file before; only its end does.
+    if (this.#copies > 0) void this.#copying.then(() => before.close())
+    else await before.close()
   }
 
   /** Unlinks files that hold nothing younger than the retention. Returns their days. */
   async expire(now: Instant, retentionMs: number | null): Promise<readonly string[]> {
+    if (this.#copies > 0) return [] // at the next rotation or start
     const expired = expiredDays(
       this.#days.map(({ day }) => day),
       retentionMs,
@@ -100,7 +109,29 @@ export class DayEnvironments {
     return { environment: this.#openOlder(day.day), nextBase: next.bases[partition] ?? 0 }
   }
 
+  /**
+   * Copies every file into the folder, older ones first: what is there afterwards is a prefix of the topic, at least
+   * up to its end at the time of the call. The files are not yet synced.
+   */
+  copyTo(folder: string): Promise<void> {
+    const older = this.#days.slice(0, -1)
+    const last = this.#days.at(-1)
+    const newest = this.#newest
+    const copy = async (): Promise<void> => {
+      // Nobody writes to an older file any more.
+      for (const { day } of older) {
+        await copyFile(this.#files.file(day), join(folder, `${day}.mdb`), constants.COPYFILE_EXCL)
+      }
+      if (last !== undefined) await newest.copyTo(join(folder, `${last.day}.mdb`))
+    }
+    this.#copies++
+    const done = copy().finally(() => this.#copies--)
+    this.#copying = Promise.allSettled([this.#copying, done]).then(() => undefined)
+    return done
+  }
+
   async close(): Promise<void> {
+    await this.#copying
     await Promise.all([this.#newest, ...this.#older.values()].map((environment) => environment.close()))
     this.#older.clear()
   }

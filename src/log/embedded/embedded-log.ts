@@ -30,11 +30,32 @@ export interface EmbeddedLogOptions {
   readonly freeBytesMin?: number
 }
 
+/** A topic as it was copied: readable at least up to these offsets. */
+export interface CopiedTopic {
+  readonly topic: string
+  readonly ends: readonly Position[]
+}
+
+/** The log of one machine, which can also be copied while it is written. */
+export interface EmbeddedEventLog extends EventLog {
+  readonly kind: 'embedded'
+  /**
+   * Copies every topic into a new directory, from which `openEmbeddedLog` opens the same log: each with a prefix of
+   * its records that holds all that were durable at the time of the call. Committed positions, which are hints, stay
+   * behind. The files are not yet synced.
+   */
+  copyTo(directory: string): Promise<readonly CopiedTopic[]>
+}
+
+export function isEmbeddedLog(log: EventLog): log is EmbeddedEventLog {
+  return log.kind === 'embedded'
+}
+
 /**
  * The log of one machine, in LMDB files under a directory. An append resolves after it was synced to disk.
  * @throws LogError `locked` when another process has the directory, `corrupt` when a file cannot be read
  */
-export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EventLog> {
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedEventLog> {
   const directory = resolve(options.directory)
   mkdirSync(join(directory, 'topics'), { recursive: true, mode: 0o700 })
   const lock = lockDirectory(directory)
@@ -48,7 +69,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
   }
 }
 
-class EmbeddedLog implements EventLog {
+class EmbeddedLog implements EmbeddedEventLog {
   readonly kind = 'embedded'
   readonly #directory: string
   readonly #lock: DirectoryLock
@@ -131,6 +152,19 @@ class EmbeddedLog implements EventLog {
   async committed(name: string, group: string): Promise<readonly Position[]> {
     this.#topic(name)
     return this.#positions?.of(name, group) ?? []
+  }
+
+  async copyTo(directory: string): Promise<readonly CopiedTopic[]> {
+    const copied: CopiedTopic[] = []
+    for (const [name, topic] of this.#topics) {
+      const spec = readTopic(this.#folder(name))
+      if (spec === null) throw unknownTopic(name)
+      const folder = join(directory, 'topics', name)
+      writeTopic(folder, spec)
+      const ends = await topic.copyTo(folder)
+      copied.push({ topic: name, ends: ends.map((offset, partition) => ({ partition, offset })) })
+    }
+    return copied
   }
 
   close(): Promise<void> {

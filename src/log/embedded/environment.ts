@@ -30,6 +30,8 @@ export interface Environment {
    * the operating system or LMDB said; none of the entries is visible then.
    */
   append(entries: readonly StoredEntry[], appendedAt: Instant): Promise<void>
+  /** Writes what is committed as of some moment of the call into a new file, while appends go on. Not yet synced. */
+  copyTo(file: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -114,6 +116,7 @@ function environment(database: Database, bases: readonly number[]): Environment 
         }
       }, database)
     },
+    copyTo: (file) => database.backup(file, false), // as it is: compacting would write other pages for nothing
     close: () => database.close(),
   }
 }

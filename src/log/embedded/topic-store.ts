@@ -108,6 +108,13 @@ export class TopicStore implements LocalTopic {
     })
   }
 
+  /** Copies the files into the folder, complete at least up to the ends at the time of the call, which it answers. */
+  async copyTo(folder: string): Promise<readonly number[]> {
+    const ends = [...this.#ends]
+    await this.#environments.copyTo(folder)
+    return ends
+  }
+
   /** No further append; resolves when those that were taken have settled. */
   async close(): Promise<void> {
     this.#isClosed = true
