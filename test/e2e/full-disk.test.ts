@@ -22,19 +22,21 @@ let disk: SmallDisk
 let server: ServerProcess
 let port: string
 let load: Load | null = null
+const undo: (() => unknown)[] = []
 const start = (): Promise<ServerProcess> =>
   startServer({ dataDirectory: join(disk.directory, 'data'), args: ['--port', port] })
 
 beforeAll(async () => {
   disk = mountSmallDisk(DISK_BYTES)
+  undo.push(() => disk.remove())
   port = String((await freePorts(1))[0])
   server = await start()
+  undo.push(() => server.kill9())
   await createLoadMeters(server, LOAD)
 })
 afterAll(async () => {
   await load?.stop()
-  await server.kill9()
-  disk.remove()
+  for (const step of undo.reverse()) await step()
 })
 
 const answered = (status: string): number => load?.answers.get(status) ?? 0

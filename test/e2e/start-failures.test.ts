@@ -16,21 +16,20 @@ let taken: Server
 let takenPort: string
 let clickhouse: ClickHouseServer
 
+/** What was opened, in order: it is closed backwards, also where a later one did not open. */
+const undo: (() => unknown)[] = [() => rmSync(scratch, { recursive: true, force: true })]
+
 beforeAll(async () => {
   taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  undo.push(() => new Promise((resolve) => taken.close(resolve)))
   takenPort = String((taken.address() as AddressInfo).port)
   clickhouse = await startClickHouseServer()
+  undo.push(() => clickhouse.stop())
 })
 afterAll(async () => {
-  clickhouse.thaw()
-  for (const server of servers) {
-    server.thaw()
-    await server.kill9()
-  }
-  await clickhouse.stop()
-  await new Promise((resolve) => taken.close(resolve))
-  rmSync(scratch, { recursive: true, force: true })
+  for (const server of servers) await server.kill9()
+  for (const step of undo.reverse()) await step()
 })
 
 async function started(name: string, env: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {

@@ -44,7 +44,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
     controller: ports[i * 3 + 1] ?? 0,
     proxied: ports[i * 3 + 2] ?? 0,
   }))
-  const clusterId = randomBytes(16).toString('base64url')
+  const clusterId = randomClusterId()
   const nodes: KafkaNode[] = []
   const all = async (act: (node: KafkaNode) => Promise<void>): Promise<void> => {
     await Promise.all(nodes.map(act))
@@ -84,6 +84,13 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
       await all((node) => node.start())
     },
   }
+}
+
+/** 16 bytes in base64url. One that begins with a hyphen would be taken for an option. */
+function randomClusterId(): string {
+  const bytes = randomBytes(16)
+  bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0)
+  return bytes.toString('base64url')
 }
 
 function external(brokers: readonly string[]): Kafka {

@@ -21,6 +21,8 @@ export interface Load {
   readonly acknowledged: ReadonlySet<number>
   /** Answers by status, `broken` for none. */
   readonly answers: ReadonlyMap<string, number>
+  /** The longest that a request waited for its answer. */
+  slowestMs(): number
   /** Answers that no fault explains. */
   readonly faults: readonly string[]
   /** No new events. What was not acknowledged stays so. */
@@ -54,6 +56,7 @@ export function startLoad(options: LoadOptions): Load {
   let next = 0
   let requests = 0
   let failures = 0
+  let slowestMs = 0
 
   const eventOf = (n: number): object => ({
     specversion: '1.0',
@@ -70,6 +73,7 @@ export function startLoad(options: LoadOptions): Load {
   const post = async (body: string): Promise<boolean> => {
     const { apiUrl, adminKey } = target()
     let status = 'broken'
+    const sentMs = performance.now()
     try {
       const response = await fetch(`${apiUrl}/v1/events`, {
         method: 'POST',
@@ -92,6 +96,7 @@ export function startLoad(options: LoadOptions): Load {
       // The connection broke: nothing is known of this request, as for a real client.
       return false
     } finally {
+      slowestMs = Math.max(slowestMs, performance.now() - sentMs)
       answers.set(status, (answers.get(status) ?? 0) + 1)
     }
   }
@@ -127,6 +132,7 @@ export function startLoad(options: LoadOptions): Load {
     begun: () => next,
     acknowledged,
     answers,
+    slowestMs: () => slowestMs,
     faults,
     async stop() {
       stopping.abort()
