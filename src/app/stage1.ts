@@ -1,8 +1,10 @@
 import { createCompatRoutes } from '../http/compat/routes.ts'
 import type { Api, Authenticator } from '../http/api.ts'
 import { createDeadLetterRoutes } from '../http/dead-letters.ts'
+import { createEventTailRoutes } from '../http/event-tail.ts'
 import { createEventRoutes } from '../http/events.ts'
 import { createDeadLetterRetry } from '../ingest/dead-letter-retry.ts'
+import { createEventTail } from '../ingest/event-tail.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createIngestMetrics } from '../telemetry/ingest.ts'
 import { newId } from './control.ts'
@@ -13,7 +15,7 @@ import type { Shell } from './shell.ts'
 
 export interface Stage1 {
   readonly routes: readonly Api[]
-  /** Of operators, beside those of the control plane: what was rejected. */
+  /** Of operators, beside those of the control plane: what was rejected, what is accepted. */
   readonly operatorRoutes: readonly Api[]
   /** Before the socket closes: what was taken is answered, what comes is sent elsewhere. */
   readonly drain: () => Promise<void>
@@ -50,6 +52,14 @@ export function createStage1(
     }),
   ]
   const retry = createDeadLetterRetry({ store: letters.store, ingest, clock })
-  const operatorRoutes = [createDeadLetterRoutes({ authenticator, letters: letters.store, retry })]
-  return { routes, operatorRoutes, drain: ingest.drain }
+  const tail = createEventTail({ log, onFault: (error) => onFault('following accepted events', error) })
+  const operatorRoutes = [
+    createDeadLetterRoutes({ authenticator, letters: letters.store, retry }),
+    createEventTailRoutes({ authenticator, tail }),
+  ]
+  // Streams have no end of their own: the socket would wait for them.
+  const drain = async (): Promise<void> => {
+    await Promise.all([tail.stop(), ingest.drain()])
+  }
+  return { routes, operatorRoutes, drain }
 }

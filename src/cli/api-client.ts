@@ -24,7 +24,14 @@ export class ApiProblem extends CliFailure {
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
+export interface ServerSentEvent {
+  readonly name: string
+  readonly data: string
+}
+
 interface RequestOptions {
+  /** The answer has no end. */
+  readonly isStream?: true
   readonly query?: Query
   readonly contentType?: string
   /** Sent as it is; for bodies that are encoded already. */
@@ -41,6 +48,8 @@ export interface ApiClient {
   json(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<unknown>
   /** The answer's bytes as they come: a PDF, a CSV. */
   bytes(path: string, query?: Query): Promise<{ readonly contentType: string; readonly body: Uint8Array }>
+  /** Server-sent events, until the server ends the stream or the user does. */
+  messages(path: string, query?: Query): AsyncIterable<ServerSentEvent>
   /** Every item of a list, page after page. */
   list(path: string, query?: Query): Promise<readonly unknown[]>
 }
@@ -64,13 +73,15 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   // A server that never answered is not there; one that went away in the middle may be restarting.
   let answered = false
 
-  const attempt = async (method: string, target: string, init: RequestInit): Promise<Response> => {
+  const attempt = async (
+    method: string,
+    target: string,
+    init: RequestInit,
+    isStream: boolean,
+  ): Promise<Response> => {
+    const signals = [options.interrupted, ...(isStream ? [] : [AbortSignal.timeout(REQUEST_TIMEOUT_MS)])]
     try {
-      return await options.fetch(target, {
-        ...init,
-        method,
-        signal: AbortSignal.any([options.interrupted, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-      })
+      return await options.fetch(target, { ...init, method, signal: AbortSignal.any(signals) })
     } catch (error) {
       if (options.interrupted.aborted) throw new Interrupted()
       throw unreachable(base, error)
@@ -81,7 +92,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     method: string,
     path: string,
     body: unknown,
-    { query, contentType, rawBody, idempotencyKey, repeatable }: RequestOptions,
+    { query, contentType, rawBody, idempotencyKey, repeatable, isStream }: RequestOptions,
   ): Promise<Response> => {
     const headers = new Headers({ accept: 'application/json' })
     if (options.key !== null) headers.set('authorization', `Bearer ${options.key}`)
@@ -95,7 +106,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const last = n === ATTEMPTS_MAX || !safe
       let response: Response
       try {
-        response = await attempt(method, target, init)
+        response = await attempt(method, target, init, isStream === true)
         answered = true
       } catch (error) {
         if (error instanceof Interrupted || last || !answered) throw error
@@ -138,6 +149,16 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
         body: new Uint8Array(await response.arrayBuffer()),
       }
     },
+    messages: async function* (path, query = {}) {
+      const { body } = await request('GET', path, undefined, { query, isStream: true })
+      if (body === null) return
+      try {
+        yield* serverSentEvents(body)
+      } catch (error) {
+        if (options.interrupted.aborted) return
+        throw unreachable(base, error)
+      }
+    },
     list: async (path, query = {}) => {
       const items: unknown[] = []
       let cursor: string | undefined
@@ -152,6 +173,24 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       } while (cursor !== undefined)
       return items
     },
+  }
+}
+
+/** Messages are parted by an empty line; comments, which keep the connection open, are left out. */
+async function* serverSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true })
+    const blocks = text.split('\n\n')
+    text = blocks.pop() ?? ''
+    for (const block of blocks) {
+      const lines = block.split('\n')
+      const data = lines.filter((line) => line.startsWith('data: ')).map((line) => line.slice(6))
+      if (data.length === 0) continue
+      const name = lines.find((line) => line.startsWith('event: '))?.slice(7) ?? 'message'
+      yield { name, data: data.join('\n') }
+    }
   }
 }
 

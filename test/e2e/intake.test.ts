@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { call, type ServerProcess, startServer } from '../support/server.ts'
+import { call, cleanEnvironment, type ServerProcess, startServer } from '../support/server.ts'
 
 let directory: string
 let server: ServerProcess
@@ -188,5 +191,57 @@ describe('webhooks that deliver CloudEvents', () => {
       origin: 'eventgrid.example.com',
     })
     expect(delivery).toMatchObject({ status: 202, body: { accepted: 1 } })
+  })
+})
+
+describe('the tail of accepted events', () => {
+  it('comes as server-sent events, filtered, and to the command', async () => {
+    const cli = spawn(
+      process.execPath,
+      [
+        ...['bin/tallyman.ts', 'events', 'tail', '--json', '--count', '2', '--type', 'tail.t'],
+        ...['--url', server.apiUrl, '--key', server.adminKey],
+      ],
+      { env: cleanEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const output = textOf(cli.stdout)
+    const exited = once(cli, 'exit')
+    const ended = new AbortController()
+    const stream = await fetch(`${server.apiUrl}/v1/events/tail?subject=tailed`, {
+      headers: { authorization: `Bearer ${server.adminKey}` },
+      signal: ended.signal,
+    })
+    expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+    let id = 0
+    // The command may not have connected yet: events go on until it has seen its two.
+    await Promise.race([
+      exited,
+      eventually(
+        async () => {
+          await send(
+            anEvent(`tail-${id++}`, { type: 'tail.t', subject: 'tailed', data: { n: '1.50' } }),
+            anEvent(`tail-${id++}`, { type: 'other' }),
+          )
+          return cli.exitCode
+        },
+        (code) => code !== null,
+      ),
+    ])
+    expect((await exited)[0]).toBe(0)
+    const shown = (await output).trim().split('\n')
+    expect(shown).toHaveLength(2)
+    for (const line of shown) expect(JSON.parse(line)).toMatchObject({ type: 'tail.t', subject: 'tailed' })
+    let seen = ''
+    const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader()
+    while (!seen.includes('tail-2')) seen += (await reader?.read())?.value ?? ''
+    ended.abort()
+    expect(seen).toContain('"id":"tail-0"')
+    expect(seen).toContain('"data":{"n":"1.50"}')
+    expect(seen).not.toContain('"type":"other"')
+  })
+
+  it('needs the scope read and known filters', async () => {
+    expect(await api('GET', '/v1/events/tail?kind=x')).toMatchObject({ status: 400 })
+    expect(await call({ ...server, adminKey: 'x' }, 'GET', '/v1/events/tail')).toMatchObject({ status: 401 })
   })
 })
