@@ -1,16 +1,10 @@
 import type { PlanKey, SubscriptionId } from '../id/ids.ts'
 import { periodAt, periodOfIndex, type BillingSchedule } from '../time/billing-period.ts'
 import { type Instant, type Interval, formatInstant, instantOf } from '../time/instant.ts'
-import { endOfLocalDay, localDaysIn } from '../time/local-day.ts'
+import { endOfLocalDay } from '../time/local-day.ts'
 import type { BillablePhase, BillablePrice, BillableSubscription } from './billable.ts'
 import type { CorrectionPolicy } from '../catalog/plan.ts'
-
-/** The share of a whole period's fee: days `before`, then `billed`, of `whole`. Cumulative, so that shares add up. */
-export interface DayShare {
-  readonly before: number
-  readonly billed: number
-  readonly whole: number
-}
+import { type ServiceShare, serviceShare } from './service-share.ts'
 
 /** What is owed for one price over one span of one period: the unit that is invoiced once and only once. */
 export interface Charge {
@@ -23,7 +17,7 @@ export interface Charge {
   /** Position of the price in its plan. */
   readonly position: number
   readonly service: Interval
-  readonly share: DayShare
+  readonly share: ServiceShare
   readonly corrections: CorrectionPolicy
   /**
    * The close at which it is first invoiced: the start of its period in advance, the end in arrears. A fee in advance
@@ -166,19 +160,21 @@ function stretches(subscription: BillableSubscription): Stretch[] {
 }
 
 function* chargesOfPeriod(subscription: SubscriptionId, period: RunningPeriod): Generator<Charge> {
-  const wholeDays = localDaysIn(period.whole, period.timezone)
-  /** Days that earlier spans of the same fee have billed: equal fees share one sum, so that their parts add up to it. */
-  const billedDays = new Map<string, number>()
+  /** Units that earlier spans of the same fee have billed: equal fees share one sum, so that their parts add up to it. */
+  const billedUnits = new Map<string, number>()
   for (const phase of period.phases) {
     const start = phase.start > period.start ? phase.start : period.start
     const end = phase.end !== null && phase.end < period.end ? phase.end : period.end
     if (start >= end) continue
-    const days = localDaysIn({ start, end }, period.timezone)
     for (const [position, price] of phase.plan.prices.entries()) {
       const inAdvance = price.payment === 'inAdvance' && price.meter === null
       const fee = `${price.key} ${termsText(price)}`
-      const before = billedDays.get(fee) ?? 0
-      billedDays.set(fee, before + days)
+      const share = serviceShare({ start, end }, period.whole, {
+        convention: price.terms.proration,
+        timezone: period.timezone,
+        before: billedUnits.get(fee) ?? 0,
+      })
+      billedUnits.set(fee, share.before + share.billed)
       yield {
         key: [subscription, phase.plan.key, phase.plan.version, price.key, formatInstant(start)].join('|'),
         subscription,
@@ -187,7 +183,7 @@ function* chargesOfPeriod(subscription: SubscriptionId, period: RunningPeriod): 
         price,
         position,
         service: { start, end },
-        share: { before, billed: days, whole: wholeDays },
+        share,
         corrections: phase.plan.corrections ?? 'nextInvoice',
         dueAt: inAdvance && start === period.start ? start : period.end,
       }

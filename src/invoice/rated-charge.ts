@@ -1,26 +1,13 @@
 import type { ChargeTerms } from '../catalog/price.ts'
-import { type Currency, minorUnitDigits } from '../money/currency.ts'
-import {
-  type Decimal,
-  ONE,
-  divide,
-  divideRounded,
-  fromBigInt,
-  multiply,
-  pow10,
-  round,
-  toFixedText,
-  toText,
-} from '../money/decimal.ts'
+import type { Currency } from '../money/currency.ts'
+import { type Decimal, ONE, toFixedText, toText } from '../money/decimal.ts'
 import { describeLine, explain } from '../rating/explain.ts'
 import { rate } from '../rating/rate.ts'
 import type { RatingError } from '../rating/rating-outcome.ts'
 import type { QuantityGroup, RatingRequest } from '../rating/rating-request.ts'
-import type { Charge, DayShare } from './charge.ts'
+import type { Charge } from './charge.ts'
 import type { LineStep } from './invoice.ts'
-
-/** Digits behind the point of an exact amount that has no end, such as a third of a fee. */
-const shareDigits = 12
+import { feeShare, scaled, shareText } from './service-share.ts'
 
 /** What a meter counted for a charge. */
 export interface MeteredQuantity {
@@ -52,7 +39,7 @@ export type ChargeRating =
   | { readonly kind: 'rated'; readonly rated: RatedCharge }
   | { readonly kind: 'refused'; readonly charge: Charge; readonly error: RatingError }
 
-/** Rates a charge. A fee has no metered quantity; it is shared out by days where it does not cover its whole period. */
+/** Rates a charge. A fee has no metered quantity; it is shared out where it does not cover its whole period. */
 export function rateCharge(
   charge: Charge,
   metered: MeteredQuantity | null,
@@ -61,10 +48,9 @@ export function rateCharge(
   const request = ratingRequest(charge, metered, currency)
   const outcome = rate(request)
   if (outcome.kind === 'refused') return { kind: 'refused', charge, error: outcome.error }
-  const { billed, whole } = charge.share
-  const partly = metered === null && billed !== whole
-  const due = metered === null ? shareOf(outcome.exactAmount, charge.share, currency) : outcome
+  const due = metered === null ? feeShare(outcome.exactAmount, charge.share, currency) : outcome
   const formula = explain(outcome, request)
+  const shared = shareWords(charge, due.amount, currency)
   return {
     kind: 'rated',
     rated: {
@@ -80,9 +66,7 @@ export function rateCharge(
         unitAmount: toText(line.unitAmount),
         amount: toText(line.amount),
       })),
-      explanation: partly
-        ? `${formula}; ${billed} of ${whole} days: ${toFixedText(due.amount)} ${currency}`
-        : formula,
+      explanation: shared === null ? formula : `${formula}; ${shared}`,
     },
   }
 }
@@ -91,7 +75,7 @@ function ratingRequest(charge: Charge, metered: MeteredQuantity | null, currency
   const { terms } = charge.price
   if (metered === null) return { ...terms, currency, quantity: ONE }
   return {
-    ...withMinimumFor(charge.share, terms),
+    ...termsOfShare(charge),
     currency,
     quantity: metered.quantity,
     ...(terms.price.model === 'matrix' ? { groups: metered.groups } : {}),
@@ -99,35 +83,29 @@ function ratingRequest(charge: Charge, metered: MeteredQuantity | null, currency
   }
 }
 
-/**
- * The part of a fee that falls on its days. The amount is the difference of two rounded cumulative shares, so that the
- * parts of one period add up to the whole fee to the cent.
- */
-function shareOf(
-  fee: Decimal,
-  { before, billed, whole }: DayShare,
-  currency: Currency,
-): { readonly amount: Decimal; readonly exactAmount: Decimal } {
-  const digits = minorUnitDigits(currency)
-  const upTo = (days: number): bigint => {
-    const scale = Math.max(fee.scale, digits)
-    const coefficient = round(fee, scale).coefficient * BigInt(days)
-    return divideRounded(coefficient, BigInt(whole) * pow10(scale - digits), 'halfUp')
+/** What is agreed for a whole period holds, where the price runs for a part of it, for that share of it. */
+function termsOfShare({ price: { terms }, share }: Charge): ChargeTerms {
+  if (share.billed === share.whole) return terms
+  const { minimum, commitment } = terms
+  return {
+    ...terms,
+    minimum: minimum === null ? null : scaled(minimum, share),
+    commitment: commitment === null ? null : { ...commitment, amount: scaled(commitment.amount, share) },
   }
-  const exactAmount =
-    billed === whole
-      ? fee
-      : divide(multiply(fee, fromBigInt(BigInt(billed))), fromBigInt(BigInt(whole)), shareDigits)
-  return { amount: { coefficient: upTo(before + billed) - upTo(before), scale: digits }, exactAmount }
 }
 
-/** A minimum is agreed for a whole period: where the price runs for some of its days, that share of it. */
-function withMinimumFor({ billed, whole }: DayShare, terms: ChargeTerms): ChargeTerms {
-  if (terms.minimum === null || billed === whole) return terms
-  const share = divide(
-    multiply(terms.minimum, fromBigInt(BigInt(billed))),
-    fromBigInt(BigInt(whole)),
-    shareDigits,
-  )
-  return { ...terms, minimum: share }
+/** What the share has changed, for a person; null where nothing was shared out. */
+function shareWords(
+  { price: { terms, meter }, share }: Charge,
+  due: Decimal,
+  currency: Currency,
+): string | null {
+  if (!share.isPart) return null
+  const words = shareText(share, terms.proration)
+  if (meter === null) return `${words}: ${toFixedText(due)} ${currency}`
+  const agreed = [
+    ...(terms.minimum === null ? [] : ['minimum']),
+    ...(terms.commitment === null ? [] : ['commitment']),
+  ]
+  return agreed.length === 0 ? null : `${agreed.join(' and ')}: ${words}`
 }

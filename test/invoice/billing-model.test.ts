@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { PRORATION_CONVENTIONS, type ProrationConvention } from '../../src/catalog/price.ts'
 import type { CustomerKey, PlanKey } from '../../src/id/ids.ts'
 import type { BillablePhase, BillablePlan, BillableSubscription } from '../../src/invoice/billable.ts'
 import { type Charge, chargesThrough } from '../../src/invoice/charge.ts'
@@ -55,11 +56,14 @@ const graduated = {
   },
 }
 
-function plans(corrections: 'nextInvoice' | 'creditNote'): readonly BillablePlan[] {
+function plans(
+  corrections: 'nextInvoice' | 'creditNote',
+  proration: ProrationConvention,
+): readonly BillablePlan[] {
   const metered = aPrice('calls', volume, { meter: 'calls' })
   const bytes = aPrice('bytes', graduated, { meter: 'bytes' })
   const fee = (amount: string, payment: 'inAdvance' | 'inArrears') =>
-    aPrice('base', { price: { model: 'flat', amount } }, { payment })
+    aPrice('base', { price: { model: 'flat', amount }, proration }, { payment })
   return [
     aPlan([fee('29.95', 'inArrears'), metered], { key: 'small' as PlanKey, corrections }),
     aPlan([fee('99.99', 'inArrears'), metered, bytes], { key: 'large' as PlanKey, corrections }),
@@ -141,8 +145,13 @@ class History {
   /** Events that were canonical, by offset, and when each was used. */
   readonly used: { readonly offset: number; readonly at: Instant }[] = []
 
-  constructor(corrections: 'nextInvoice' | 'creditNote', anchorDay: number, timezone: string) {
-    this.choices = plans(corrections)
+  constructor(
+    corrections: 'nextInvoice' | 'creditNote',
+    anchorDay: number,
+    timezone: string,
+    proration: ProrationConvention = 'actualDays',
+  ) {
+    this.choices = plans(corrections, proration)
     const [first] = this.choices
     if (first === undefined) throw new Error('no plan')
     this.billed = {
@@ -371,9 +380,10 @@ describe('random histories of a subscription over two years', () => {
         fc.constantFrom('nextInvoice' as const, 'creditNote' as const),
         fc.integer({ min: 1, max: 31 }),
         zone,
+        fc.constantFrom(...PRORATION_CONVENTIONS),
         steps,
-        async (corrections, anchorDay, timezone, life) => {
-          const history = new History(corrections, anchorDay, timezone)
+        async (corrections, anchorDay, timezone, proration, life) => {
+          const history = new History(corrections, anchorDay, timezone, proration)
           const { world } = history
           for (const one of life) {
             if (world.now - START > MONTHS * 30 * DAY_MS) break
