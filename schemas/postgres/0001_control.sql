@@ -225,3 +225,14 @@ create table dead_letters (
   check ((outcome is null) = (retried_at is null))
 );
 create index dead_letters_first on dead_letters (tenant, first_at, id) include (bytes);
+
+-- How sums of OpenTelemetry metrics become events.
+create table otlp_mappings (
+  tenant text not null references tenants (id),
+  key text not null,
+  mapping jsonb not null,
+  version bigint not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  primary key (tenant, key)
+);

@@ -2,6 +2,7 @@ import type { MiddlewareHandler } from 'hono'
 import { createTracer } from '../aggregate/trace.ts'
 import { createReconciler } from '../aggregate/reconcile.ts'
 import type { Api, ApiEnv, Authenticator } from '../http/api.ts'
+import { createBackfillRoutes } from '../http/backfills.ts'
 import { createBackupRoutes } from '../http/backups.ts'
 import { createCustomerRoutes } from '../http/customers.ts'
 import { createEventSchemaRoutes } from '../http/event-schemas.ts'
@@ -10,6 +11,7 @@ import { createTraceRoutes } from '../http/trace.ts'
 import { createReconcileRoutes } from '../http/reconcile.ts'
 import { createKeyRoutes } from '../http/keys.ts'
 import { createMeterRoutes } from '../http/meters.ts'
+import { createOtlpMappingRoutes } from '../http/otlp-mappings.ts'
 import { createPlanRoutes } from '../http/plans.ts'
 import { createQuotaRoutes } from '../http/quotas.ts'
 import { createReservationRoutes } from '../http/reservations.ts'
@@ -19,12 +21,14 @@ import { createTestClockRoutes } from '../http/test-clocks.ts'
 import { createUsageRoutes } from '../http/usage.ts'
 import { createEventSchemaRegistry } from '../database/event-schemas.ts'
 import { createIdempotencyStore } from '../database/idempotency.ts'
+import { createOtlpMappingRegistry } from '../database/otlp-mappings.ts'
 import { createOutboxRelay } from '../database/outbox.ts'
 import type { MeterKey, SubscriptionId, TenantId, TestClockId } from '../id/ids.ts'
 import type { LocalGate } from '../provision/local-gate.ts'
 import { rateJson } from '../rating/rating-json.ts'
 import { presentPhase } from '../subscription/subscription.ts'
 import { TOPIC_DIRECTORY, TOPIC_KEY_STATE } from '../usage/topics.ts'
+import { startBackfilling } from './backfilling.ts'
 import { createBackups } from './backups.ts'
 import { createAdvance, createControl, newId } from './control.ts'
 import type { HeldDirectory } from './directory.ts'
@@ -67,6 +71,8 @@ export interface ControlPlaneOptions {
 }
 
 const OUTBOX_WATCH_MS = 500
+/** A gate that is silent lapses before: longer than this only a gate takes that is heard of and cannot keep up. */
+const APPLIED_WAIT_MS = 10_000
 const SCHEDULE_PAUSE_MS = 1000
 const HOUSEKEEPING_PAUSE_MS = 3_600_000
 
@@ -176,6 +182,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   })
   const routes: readonly Api[] = [
     createMeterRoutes({ ...common, meters: control.meters }),
+    createOtlpMappingRoutes({ ...common, mappings: createOtlpMappingRegistry(engines.database.db) }),
     createEventSchemaRoutes({ ...common, schemas: createEventSchemaRegistry(engines.database.db) }),
     createCustomerRoutes({ ...common, customers: control.customers }),
     createPlanRoutes({ ...common, plans: control.plans }),
@@ -199,6 +206,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       customers: control.customers,
     }),
     createReconcileRoutes({ authenticator, reconciler }),
+    createBackfillRoutes({
+      authenticator,
+      ...startBackfilling({
+        shell,
+        engines,
+        held,
+        usage,
+        customers: control.customers,
+        counts: role.schedules,
+      }),
+    }),
     createBackupRoutes({ authenticator, backups: createBackups(shell, engines) }),
     createTraceRoutes({
       authenticator,
@@ -216,7 +234,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       store: gate.keys,
       table: keys.table,
       gatekeeper: gatekeeping.gatekeeper,
-      settleEverywhere: settle,
+      settleEverywhere: async () => {
+        await settle()
+        return keys.members?.whenAppliedEverywhere(keys.replica.applied(), APPLIED_WAIT_MS) ?? 'applied'
+      },
     }),
     createReservationRoutes({ authenticator, ...gatekeeping }),
     createQuotaRoutes({

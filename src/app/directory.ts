@@ -1,6 +1,7 @@
 import { readDirectory } from '../database/directory-snapshot.ts'
 import { createDirectory, type Directory } from '../ingest/directory.ts'
 import { createEventSchemas } from '../ingest/event-schemas.ts'
+import { createOtlpMappings, type OtlpMappingTable } from '../ingest/otlp-mappings.ts'
 import type { EventSchemas } from '../ingest/ports.ts'
 import type { Clock } from '../time/clock.ts'
 import type { DirectoryChange } from '../usage/directory-change.ts'
@@ -12,6 +13,7 @@ import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
 export interface HeldDirectory {
   readonly directory: Directory
   readonly schemas: EventSchemas
+  readonly otlpMappings: OtlpMappingTable
   readonly replica: TopicReplica
 }
 
@@ -28,8 +30,12 @@ export async function startDirectory(options: DirectoryOptions): Promise<HeldDir
   const { engines, clock, closing, onFatal, instance } = options
   const directory = createDirectory(clock)
   const schemas = createEventSchemas()
-  const apply = (change: DirectoryChange): void =>
-    change.kind === 'eventSchema' ? schemas.apply(change) : directory.apply(change)
+  const otlpMappings = createOtlpMappings()
+  const apply = (change: DirectoryChange): void => {
+    if (change.kind === 'eventSchema') schemas.apply(change)
+    else if (change.kind === 'otlpMapping') otlpMappings.apply(change)
+    else directory.apply(change)
+  }
   const replica = await startTopicReplica({
     log: engines.log,
     topic: TOPIC_DIRECTORY,
@@ -43,5 +49,5 @@ export async function startDirectory(options: DirectoryOptions): Promise<HeldDir
     onFatal,
   })
   closing.add('directory', () => replica.stop())
-  return { directory, schemas, replica }
+  return { directory, schemas, otlpMappings, replica }
 }

@@ -3,10 +3,12 @@ import type { Api, Authenticator } from '../http/api.ts'
 import { createDeadLetterRoutes } from '../http/dead-letters.ts'
 import { createEventTailRoutes } from '../http/event-tail.ts'
 import { createEventRoutes } from '../http/events.ts'
+import { createOtlpRoutes } from '../http/otlp.ts'
 import { createDeadLetterRetry } from '../ingest/dead-letter-retry.ts'
 import { createEventTail } from '../ingest/event-tail.ts'
 import { createIngest } from '../ingest/ingest.ts'
 import { createIngestMetrics } from '../telemetry/ingest.ts'
+import { createOtlpMetrics } from '../telemetry/otlp.ts'
 import { newId } from './control.ts'
 import { startDeadLetters } from './dead-letters.ts'
 import type { HeldDirectory } from './directory.ts'
@@ -25,7 +27,7 @@ export interface Stage1 {
 export function createStage1(
   shell: Shell,
   engines: Pick<Engines, 'log' | 'database'>,
-  { directory, schemas }: Pick<HeldDirectory, 'directory' | 'schemas'>,
+  { directory, schemas, otlpMappings }: Pick<HeldDirectory, 'directory' | 'schemas' | 'otlpMappings'>,
   authenticator: Authenticator,
 ): Stage1 {
   const { config, clock, registry, onFault } = shell
@@ -44,6 +46,12 @@ export function createStage1(
   const common = { authenticator, ingest, bodyBytesMax: config.ingest.requestBytesMax }
   const routes = [
     createEventRoutes(common),
+    createOtlpRoutes({
+      ...common,
+      mappings: otlpMappings,
+      requestEventsMax: config.ingest.requestEventsMax,
+      ...createOtlpMetrics(registry),
+    }),
     createCompatRoutes({
       ...common,
       clock,

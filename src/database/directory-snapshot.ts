@@ -5,6 +5,7 @@ import type { DirectoryChange, EventSchemaChange } from '../usage/directory-chan
 import type { JsonSchema } from '../usage/event-schema.ts'
 import { customerRows } from './customers.ts'
 import { meterOf, meterRows } from './meters.ts'
+import { readOtlpMappings } from './otlp-mappings.ts'
 import type { Schema } from './schema.ts'
 
 const PAGE_ROWS = 2_000
@@ -26,6 +27,7 @@ export async function* readDirectory(db: Kysely<Schema>): AsyncGenerator<readonl
   }))
   const meters = await meterRows(db).execute()
   yield meters.map((row) => ({ kind: 'meter', version: row.version, meter: meterOf(row) }))
+  yield await readOtlpMappings(db)
   yield* readEventSchemas(db)
   for (let after: readonly [string, string] = ['', '']; ;) {
     const [tenant, key] = after

@@ -167,6 +167,15 @@ interface DeadLettersTable {
   retried_at: Generated<Date | null>
 }
 
+interface OtlpMappingsTable {
+  tenant: string
+  key: string
+  mapping: JsonColumn<unknown>
+  version: number
+  created_at: Date
+  updated_at: Date
+}
+
 /** The tables of 0001_control.sql, as rows look in this program. */
 export interface ControlTables {
   tenants: TenantsTable
@@ -185,4 +194,5 @@ export interface ControlTables {
   idempotency_keys: IdempotencyKeysTable
   event_schemas: EventSchemasTable
   dead_letters: DeadLettersTable
+  otlp_mappings: OtlpMappingsTable
 }

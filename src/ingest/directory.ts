@@ -80,7 +80,8 @@ export function createDirectory(clock: Clock): Directory {
           clocks.set(change.testClock, { version: change.version, now: change.now })
           break
         }
-        case 'eventSchema': // kept compiled, by event-schemas.ts
+        case 'eventSchema': // kept by event-schemas.ts
+        case 'otlpMapping': // kept by otlp-mappings.ts
           break
       }
     },

@@ -2,6 +2,7 @@ import type { CustomerKey, SubjectId, TenantId, TestClockId } from '../id/ids.ts
 import type { Instant } from '../time/instant.ts'
 import type { JsonSchema } from './event-schema.ts'
 import type { Meter } from './meter.ts'
+import type { OtlpMapping } from './otlp-mapping.ts'
 
 /**
  * What the event path must know of the control plane, as state, not as steps: published on
@@ -26,6 +27,7 @@ export type DirectoryChange =
       readonly now: Instant
     }
   | EventSchemaChange
+  | OtlpMappingChange
 
 /** What `data` of an event type must look like from now on. */
 export interface EventSchemaChange {
@@ -35,4 +37,14 @@ export interface EventSchemaChange {
   readonly type: string
   /** Null: no schema any more. */
   readonly schema: JsonSchema | null
+}
+
+/** How sums of an OpenTelemetry metric become events from now on. */
+export interface OtlpMappingChange {
+  readonly kind: 'otlpMapping'
+  readonly version: number
+  readonly tenant: TenantId
+  readonly key: string
+  /** Null: not any more. */
+  readonly mapping: OtlpMapping | null
 }

@@ -245,3 +245,74 @@ describe('the tail of accepted events', () => {
     expect(await call({ ...server, adminKey: 'x' }, 'GET', '/v1/events/tail')).toMatchObject({ status: 401 })
   })
 })
+
+describe('OTLP metrics over HTTP', () => {
+  const attribute = (key: string, value: string) => ({ key, value: { stringValue: value } })
+  const metrics = (aggregationTemporality: number, ...subjects: readonly string[]) => ({
+    resourceMetrics: [
+      {
+        resource: { attributes: [attribute('service.name', 'gateway')] },
+        scopeMetrics: [
+          {
+            metrics: [
+              { name: 'not.mapped', gauge: { dataPoints: [{ asInt: '1' }] } },
+              {
+                name: 'llm.tokens',
+                sum: {
+                  aggregationTemporality,
+                  dataPoints: subjects.map((subject) => ({
+                    attributes: subject === '' ? [] : [attribute('customer.id', subject)],
+                    timeUnixNano: `${Date.now()}000000`.replace(/\d{9}$/, '000000000'),
+                    asDouble: 0.1,
+                  })),
+                },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  })
+  const path = '/v1/otlp/v1/metrics'
+
+  it('become events by the mapping, once, and what cannot is told', async () => {
+    const mapping = {
+      metric: 'llm.tokens',
+      eventType: 'otlp.tokens',
+      valueProperty: 'tokens',
+      subjectAttribute: 'customer.id',
+      properties: { service: 'service.name' },
+    }
+    expect(await api('PUT', '/v1/otlp-mappings/tokens', mapping)).toMatchObject({
+      status: 200,
+      body: mapping,
+    })
+    const body = metrics(1, 'acme', '')
+    const answer = await api('POST', path, body)
+    expect(answer).toMatchObject({ status: 200, body: { partialSuccess: { rejectedDataPoints: '1' } } })
+    expect(JSON.stringify(answer.body)).toContain('missingSubject')
+    const letters = await eventually(
+      async () => (await api('GET', '/v1/dead-letters?type=otlp.tokens')).body['data'] as unknown[],
+      (found) => found.length === 1,
+    )
+    expect(letters).toMatchObject([{ code: 'missingSubject', event: { source: '/otlp/tokens' } }])
+    expect(await api('POST', path, metrics(1, 'globex'))).toEqual({ status: 200, body: {} })
+    expect(await api('POST', path, metrics(2, 'acme'))).toMatchObject({
+      status: 400,
+      body: { code: 'cumulativeTemporality' },
+    })
+    const counts = await (await fetch(`${server.metricsUrl}/metrics`)).text()
+    expect(counts).toMatch(/^tallyman_otlp_unmapped_data_points_total.* 3$/m)
+    expect(await api('GET', '/v1/otlp-mappings')).toMatchObject({ body: { data: [{ key: 'tokens' }] } })
+    expect((await api('DELETE', '/v1/otlp-mappings/tokens')).status).toBe(204)
+    expect(await api('POST', path, metrics(2, 'acme'))).toEqual({ status: 200, body: {} })
+  })
+
+  it('are refused as protobuf, and mappings with pointers', async () => {
+    const protobuf = await api('POST', path, {}, { 'content-type': 'application/x-protobuf' })
+    expect(protobuf).toMatchObject({ status: 415, body: { code: 'unsupportedMediaType' } })
+    const put = await api('PUT', '/v1/otlp-mappings/x', { metric: 'm', eventTyp: 'x' })
+    expect(put).toMatchObject({ status: 400, body: { code: 'invalidRequest' } })
+    expect(JSON.stringify(put.body['errors'])).toContain('/eventTyp')
+  })
+})
