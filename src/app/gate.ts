@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Registry } from 'prom-client'
+import type { Config } from '../config.ts'
 import { createGateSnapshot } from '../database/gate-snapshot.ts'
 import { createKeyStore } from '../database/keys.ts'
 import { createQuotaStore } from '../database/quotas.ts'
 import type { TenantId } from '../id/ids.ts'
+import { createFreshness, startHeartbeat } from '../provision/freshness.ts'
 import { applyKeyRecord, loadKeyTable } from '../provision/gate-topic.ts'
 import { createKeyTable, type KeyTable } from '../provision/key-table.ts'
+import { type GateMembers, startGateMembers } from '../provision/members.ts'
 import { createKeyring, type Keyring } from '../provision/keyring.ts'
 import { mintKey } from '../provision/mint.ts'
 import type {
@@ -32,35 +35,71 @@ import { startTopicReplica, type TopicReplica } from './topic-replica.ts'
 export interface HeldKeyTable {
   readonly table: KeyTable
   readonly replica: TopicReplica
+  /** Who else answers for keys; null where the log is this process's own. */
+  readonly members: GateMembers | null
   readonly metrics: ProvisionMetrics
 }
 
 export interface KeyTableOptions {
   readonly engines: Pick<Engines, 'log' | 'database'>
+  readonly config: Pick<Config, 'kafka'>
   readonly holders: Pick<HolderDirectory, 'now'>
   readonly registry: Registry
   readonly instance: string
   readonly closing: Closing
   readonly onFatal: (error: Error) => void
+  readonly onFault: (what: string, error: unknown) => void
 }
 
 const monotonicMs = (): number => performance.now()
 
-/** The table that answers for keys, in every process that answers for them. */
+/**
+ * The table that answers for keys, in every process that answers for them. On a log that others share it knows how old
+ * its knowledge may be, and tells the others what it has applied.
+ */
 export async function startKeyTable(options: KeyTableOptions): Promise<HeldKeyTable> {
-  const { engines, holders, closing, onFatal } = options
+  const { engines, holders, closing, instance, onFatal, onFault } = options
+  const { log } = engines
+  const freshness = options.config.kafka.brokers === null ? undefined : createFreshness(monotonicMs)
+  let members: GateMembers | null = null
   const metrics = createProvisionMetrics(options.registry)
-  const table = createKeyTable({ holders, monotonicMs, metrics })
+  const table = createKeyTable({
+    holders,
+    monotonicMs,
+    metrics,
+    ...(freshness === undefined ? {} : { freshness }),
+  })
   const replica = await startTopicReplica({
-    log: engines.log,
+    log,
     topic: TOPIC_KEY_STATE,
-    instance: options.instance,
+    instance,
     snapshot: () => loadKeyTable(table, createGateSnapshot(engines.database.db)),
-    apply: (value) => applyKeyRecord(table, value),
+    apply: (value) => applyKeyRecord(table, value, freshness),
+    onApplied: () => members?.announce(),
     onFatal,
   })
   closing.add('key table', () => replica.stop())
-  return { table, replica, metrics }
+  if (freshness === undefined) return { table, replica, members, metrics }
+  const heartbeat = startHeartbeat({
+    log,
+    topic: TOPIC_KEY_STATE,
+    onFault: (error) => onFault('the heartbeat of the keys', error),
+  })
+  closing.add('heartbeat of the keys', () => heartbeat.stop())
+  const joined = await startGateMembers({
+    log,
+    member: instance,
+    applied: () => replica.applied(),
+    monotonicMs,
+    onFatal,
+    onFault: (error) => onFault('telling the other gates what is applied here', error),
+  })
+  members = joined
+  closing.add('member of the gates', () => joined.stop())
+  // What was published before the others knew of this one is waited for here, since nobody waited for it there.
+  const [end] = await log.endOffsets(TOPIC_KEY_STATE)
+  await replica.whenApplied(end?.offset ?? 0)
+  return { table, replica, members, metrics }
 }
 
 export interface Gate {
@@ -88,6 +127,8 @@ export interface GateOptions {
 }
 
 const TICK_MS = 1000
+/** Longer than a new process takes to hear of those that run: members beat every second. */
+const LOST_PAUSE_MS = 10_000
 
 /** Stage 5: keys and quotas, and in one process of the fleet the worker that keeps quotas true. */
 export async function startGate(options: GateOptions): Promise<Gate> {
@@ -117,6 +158,12 @@ export async function startGate(options: GateOptions): Promise<Gate> {
       (error) => onFault('quota tick', error),
     )
     closing.add('quota tick', stopTicking)
+    const stopLooking = repeat(
+      LOST_PAUSE_MS,
+      () => gatekeeping.declareLost((holder) => isAlive(held.members, holder)),
+      (error) => onFault('looking for enforcers that are gone', error),
+    )
+    closing.add('lost enforcers', stopLooking)
   }
   const keyring = createKeyring({
     store: keys,
@@ -127,6 +174,13 @@ export async function startGate(options: GateOptions): Promise<Gate> {
   })
   const book = createQuotaBook({ store: quotaStore, quotas, leased, holders, meters, clock })
   return { keys, quotaStore, quotas, keyring, book }
+}
+
+/** An enforcer has the name of its process, and this process is alive. */
+function isAlive(members: GateMembers | null, holder: string): boolean {
+  return (
+    members?.members().some(({ member, silentMs }) => member === holder && silentMs < LOST_PAUSE_MS) ?? false
+  )
 }
 
 /** The administrator's key of this data directory; made at the first start, and again when the file was lost. */

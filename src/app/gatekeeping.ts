@@ -10,6 +10,7 @@ import { createLeasedQuotas, type LeasedQuotas } from '../provision/leased-quota
 import type { AccountName } from '../provision/ledger/account.ts'
 import { startQuotaAuthority } from '../provision/ledger/authority.ts'
 import { createLocalGate, type LocalGate } from '../provision/local-gate.ts'
+import { declareLostHolders } from '../provision/lost-holders.ts'
 import { createReservations, type Reservations } from '../provision/reservations.ts'
 import { createLeaseMetrics } from '../telemetry/leases.ts'
 import type { Clock } from '../time/clock.ts'
@@ -26,6 +27,8 @@ export interface Gatekeeping {
   readonly leased: LeasedQuotas
   /** For proxies and middleware in front of the API of `tenant`. */
   readonly local: LocalGate
+  /** Writes off the leases of enforcers that are gone. */
+  readonly declareLost: (isAlive: (holder: string) => boolean) => Promise<number>
   /** Whom to tell of accounts that reached a rung of their ladder. */
   onReached: (name: AccountName) => void
 }
@@ -94,14 +97,18 @@ export async function startGatekeeping(options: GatekeepingOptions): Promise<Gat
   )
   closing.add('housekeeping of leases', stopHousekeeping)
   const gatekeeper = createGatekeeper({ table, enforcer, authority, random: Math.random })
-  const leased = createLeasedQuotas({
-    authority,
-    testClock: (name) => (isOnTestClock(name) ? nowOf(name) : null),
-  })
+  const testClock = (name: AccountName): Instant | null => (isOnTestClock(name) ? nowOf(name) : null)
+  const leased = createLeasedQuotas({ authority, testClock })
   return Object.assign(held, {
     gatekeeper,
     reservations,
     leased,
+    declareLost: (isAlive: (holder: string) => boolean) =>
+      declareLostHolders({
+        authority,
+        testClock,
+        isAlive: (holder) => holder === instance || isAlive(holder),
+      }),
     local: createLocalGate({ gatekeeper, tenant, answer: options.answer }),
   })
 }

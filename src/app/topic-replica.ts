@@ -3,6 +3,8 @@ import type { EventLog, LogConsumer } from '../usage/event-log.ts'
 export interface TopicReplica {
   /** Resolves when everything before `offset` of the topic has been applied here. */
   whenApplied(offset: number): Promise<void>
+  /** The offset of the record that is applied next. */
+  applied(): number
   stop(): Promise<void>
 }
 
@@ -15,6 +17,8 @@ export interface TopicReplicaOptions {
   readonly snapshot: () => Promise<void>
   /** Applies one record. Must be indifferent to order and repetition. */
   readonly apply: (value: Uint8Array) => void
+  /** Told after records were applied. */
+  readonly onApplied?: () => void
   readonly onFatal: (error: Error) => void
 }
 
@@ -34,6 +38,7 @@ export async function startTopicReplica(options: TopicReplicaOptions): Promise<T
         options.apply(record.value)
         applied = record.offset + 1
       }
+      options.onApplied?.()
       for (const waiter of waiting) {
         if (waiter.offset > applied) continue
         waiting.delete(waiter)
@@ -49,6 +54,7 @@ export async function startTopicReplica(options: TopicReplicaOptions): Promise<T
         : new Promise((resolve) => {
             waiting.add({ offset, resolve })
           }),
+    applied: () => applied,
     stop: () => consumer.stop(),
   }
 }

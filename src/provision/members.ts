@@ -46,7 +46,7 @@ const LAPSE_MS = STALE_MS_MAX + 2_000
  */
 export async function startGateMembers(deps: GateMembersDeps): Promise<GateMembers> {
   const { log, member, applied, monotonicMs, heartbeatMs = HEARTBEAT_MS, lapseMs = LAPSE_MS } = deps
-  await log.ensureTopic({ name: TOPIC_GATE_MEMBERS, partitions: 1, retentionMs: 86_400_000 })
+  await log.ensureTopic({ name: TOPIC_GATE_MEMBERS, partitions: 1, retentionMs: 7 * 86_400_000 })
   const heard = new Map<string, { offset: number; atMs: number }>()
   const waiting = new Set<() => void>()
   let announced = -1

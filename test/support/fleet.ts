@@ -7,7 +7,7 @@ import { type Kafka, type KafkaOptions, startKafka } from './kafka.ts'
 import { freePorts } from './kafka-node.ts'
 import { type ServerProcess, startServer } from './server.ts'
 
-export type FleetRole = 'ingest' | 'aggregate' | 'api' | 'provision' | 'invoice'
+export type FleetRole = 'ingest' | 'aggregate' | 'api' | 'provision' | 'invoice' | 'gate'
 
 /** Roles apart on servers: Kafka, ClickHouse behind HTTP, and a PostgreSQL of its own. */
 export interface Fleet {
