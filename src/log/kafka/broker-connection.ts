@@ -106,6 +106,12 @@ export class BrokerConnection {
     const version = this.#versions.get(api)
     const definition = protocol.requests[api]
     if (version === undefined || definition === undefined) throw new Error(`${api} was not agreed on`)
+    const { host, port } = this.address
+    // Closed while it was being opened, by who gave up the purpose: kafkajs would take the request, and as its queue
+    // is gone, neither answer it nor let it time out.
+    if (!this.#isOpen) {
+      throw new KafkaFault(`${api} to ${host}:${port}: the connection was closed`, { isInDoubt: false })
+    }
     const { request, response, requestTimeout } = definition.protocol({ version })(params)
     try {
       return (await this.#connection.send({
@@ -117,7 +123,6 @@ export class BrokerConnection {
     } catch (error) {
       this.close()
       if (!(error instanceof Error) || !/^(KafkaJS|KafkaFault)/.test(error.name)) throw error // a fault in the program
-      const { host, port } = this.address
       throw new KafkaFault(`${api} to ${host}:${port} got no answer: ${messageOf(error)}`, {
         isInDoubt: true,
         cause: error,
