@@ -24,13 +24,17 @@ export type BatchAnswer = z.infer<typeof answerShape>
  * Sends one batch and resolves when the log has every accepted event durably. Safe to repeat: the server counts an
  * identity (source and id) once. @throws ApiProblem when the whole batch is refused
  */
-export async function sendBatch(api: ApiClient, events: readonly EventText[]): Promise<BatchAnswer> {
-  const answer = await api.json('POST', EVENTS_PATH, undefined, {
+export async function sendBatch(
+  api: ApiClient,
+  events: readonly EventText[],
+  path: string = EVENTS_PATH,
+): Promise<BatchAnswer> {
+  const answer = await api.json('POST', path, undefined, {
     rawBody: `[${events.join(',')}]`,
     contentType: 'application/cloudevents-batch+json',
     repeatable: true,
   })
-  return readShape(answerShape, answer, EVENTS_PATH)
+  return readShape(answerShape, answer, path)
 }
 
 /** Lets at most `inFlightMax` tasks run at once; a failed one fails the next call. */

@@ -189,10 +189,19 @@ function isSource(tape: JsonTape, at: number): boolean {
   if (holds(tape, at, lastGoodSource)) return true
   if (!isText(tape.words[at])) return false
   const text = tape.text(at)
-  if (text.length > sourceCharsMax || !isUriReference(text) || text.startsWith(RESERVED_SOURCE_PREFIX))
-    return false
+  if (!isEventSource(text)) return false
   lastGoodSource = Buffer.from(text)
   return true
+}
+
+/** Whether an event may have this source. */
+export function isEventSource(text: string): boolean {
+  return (
+    text !== '' &&
+    text.length <= sourceCharsMax &&
+    isUriReference(text) &&
+    !text.startsWith(RESERVED_SOURCE_PREFIX)
+  )
 }
 
 /** Whether a media type says JSON: `application/json`, `text/json`, `application/vnd.x+json`, with or without parameters. */

@@ -14,7 +14,7 @@ import { JsonTape, nextValue } from './json-tape.ts'
 import { createJudge } from './judge.ts'
 import type { EventSchemas, IngestConfig, IngestDirectory, IngestMetrics } from './ports.ts'
 import { bodyTooLarge, type Refusal, refused } from './refusal.ts'
-import { emptyTally, receiptOf, type Tally } from './tally.ts'
+import { type BackfillBounds, emptyTally, receiptOf, type Tally } from './tally.ts'
 
 export interface IngestRequest {
   /** Of the caller's key; nothing in the request can say another. */
@@ -30,6 +30,8 @@ export interface IngestRequest {
   readonly receipts: boolean
   /** A rejected event that is sent again: whoever does it is told, and it is kept already. */
   readonly isRetry?: true
+  /** Usage of long ago, which counts only when its backfill is closed. */
+  readonly backfill?: BackfillBounds
 }
 
 export interface CorrectionRequest {
@@ -168,7 +170,13 @@ export function createIngest(deps: IngestDeps): Ingest {
     const { first, count } = decoded
     const { words } = tape
     const { tenant } = request
-    const tally = emptyTally(tenant, clock.now(), directory.hasTestClocks(tenant), request.receipts)
+    const tally = emptyTally(
+      tenant,
+      clock.now(),
+      directory.hasTestClocks(tenant),
+      request.receipts,
+      request.backfill,
+    )
     let told = 0
     if (request.atomic) {
       for (let i = 0, at = first; i < count; i++, at = nextValue(words, at)) {

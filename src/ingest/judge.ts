@@ -38,7 +38,7 @@ export interface JudgeDeps {
 const { eventBytesMax, acceptPastMs, acceptAheadMs, timeMsMax } = EVENT_LIMITS
 
 /** Whether the event's own time lies in the accept window, or would have to. */
-type Placing = { at: Instant; outside: 'tooOld' | 'inFuture' | null }
+type Placing = { at: Instant; outside: 'tooOld' | 'inFuture' | 'outsideBackfill' | null }
 
 /**
  * Judges events in the order of REJECTION_CODES. A copy of a known event, the same in every byte, is a duplicate even
@@ -94,6 +94,11 @@ export function createJudge(deps: JudgeDeps): Judge {
     const at = envelope.time === -1 ? now : parseEventTime(tape, envelope.time)
     if (at === null || at < 0 || at > timeMsMax) return 'invalidTime'
     placing.at = at
+    if (tally.backfill !== null) {
+      const { start, end } = tally.backfill.range
+      placing.outside = envelope.time === -1 || at < start || at >= end ? 'outsideBackfill' : null
+      return null
+    }
     placing.outside = at < now - acceptPastMs ? 'tooOld' : at > now + acceptAheadMs ? 'inFuture' : null
     return null
   }
@@ -137,8 +142,12 @@ export function createJudge(deps: JudgeDeps): Judge {
     return schemaFaults.length === 0 ? null : 'schemaMismatch'
   }
 
+  function sourceFault({ backfill }: Tally): RejectionCode | null {
+    return backfill === null || tape.text(envelope.source) === backfill.source ? null : 'foreignSource'
+  }
+
   function take(at: number, index: number, tally: Tally): void {
-    const envelopeFault = readEnvelope(tape, at, envelope)
+    const envelopeFault = readEnvelope(tape, at, envelope) ?? sourceFault(tally)
     if (envelopeFault !== null) {
       reject(envelopeFault, index, tally)
       return
@@ -213,7 +222,7 @@ export function createJudge(deps: JudgeDeps): Judge {
   }
 
   function check(at: number, index: number, tally: Tally): void {
-    const envelopeFault = readEnvelope(tape, at, envelope)
+    const envelopeFault = readEnvelope(tape, at, envelope) ?? sourceFault(tally)
     if (envelopeFault !== null) {
       reject(envelopeFault, index, tally)
       return

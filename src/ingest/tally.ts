@@ -1,9 +1,15 @@
 import type { TenantId } from '../id/ids.ts'
-import type { Instant } from '../time/instant.ts'
+import type { Instant, Interval } from '../time/instant.ts'
 import type { Receipt, Rejection } from './answer.ts'
 import type { Group } from './group-commit.ts'
 import type { Pack } from './pack.ts'
 import type { EventSchema } from './ports.ts'
+
+/** Of a backfill's events: the one source that they may have, and the range in which their times must lie. */
+export interface BackfillBounds {
+  readonly source: string
+  readonly range: Interval
+}
 
 /** What is known of a request while its events are judged. */
 export interface Tally {
@@ -11,6 +17,8 @@ export interface Tally {
   /** The clock's reading that judges the events of customers who live by it. */
   readonly now: Instant
   readonly hasTestClocks: boolean
+  /** Null on the normal path, where the accept window bounds an event's time. */
+  readonly backfill: BackfillBounds | null
   accepted: number
   duplicates: number
   conflicts: number
@@ -32,11 +40,18 @@ export interface Place {
   readonly index: number
 }
 
-export function emptyTally(tenant: TenantId, now: Instant, hasTestClocks: boolean, receipts: boolean): Tally {
+export function emptyTally(
+  tenant: TenantId,
+  now: Instant,
+  hasTestClocks: boolean,
+  receipts: boolean,
+  backfill: BackfillBounds | null = null,
+): Tally {
   return {
     tenant,
     now,
     hasTestClocks,
+    backfill,
     accepted: 0,
     duplicates: 0,
     conflicts: 0,

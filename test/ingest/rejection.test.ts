@@ -97,6 +97,7 @@ const FAULTS: Readonly<Record<RejectionCode, readonly ((event: Draft) => void)[]
     set('data_base64', 'AA=='),
     set('datacontenttype', 'text/xml'),
   ],
+  foreignSource: [], // below
   invalidTime: [
     set('time', 'noon'),
     set('time', 5),
@@ -106,6 +107,7 @@ const FAULTS: Readonly<Record<RejectionCode, readonly ((event: Draft) => void)[]
   ],
   tooOld: [set('time', iso(NOW - EVENT_LIMITS.acceptPastMs - 1))],
   inFuture: [set('time', iso(NOW + EVENT_LIMITS.acceptAheadMs + 1))],
+  outsideBackfill: [], // below
   forbiddenKey: [
     addData('"__proto__":1'),
     addData('"a":{"constructor":1}'),

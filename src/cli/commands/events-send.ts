@@ -19,7 +19,8 @@ interface SendFlags extends ServerOptions {
   readonly property: readonly string[]
 }
 
-interface SendTotals {
+/** What became of the events of a file. */
+export interface SendTotals {
   sent: number
   accepted: number
   duplicates: number
@@ -59,11 +60,11 @@ export function addSendCommand(group: Command, deps: CliDeps): void {
     if (file === undefined) {
       const event = eventOfFlags(options, deps.newId)
       add(totals, await sendBatch(api, [JSON.stringify(event)]), 1)
-      output.result({ ...totals, event }, () => describe(totals, `id ${event.id}`))
+      output.result({ ...totals, event }, () => describeSent(totals, `id ${event.id}`))
     } else {
       const input = file === '-' ? deps.stdin : createReadStream(file)
       await sendLines(api, input, file, totals, deps.interrupted)
-      output.result(totals, () => describe(totals, null))
+      output.result(totals, () => describeSent(totals, null))
     }
     if (totals.rejected.length > 0) throw new CliFailure(`${totals.rejected.length} events were rejected.`)
   })
@@ -83,19 +84,21 @@ function eventOfFlags(options: SendFlags, newId: () => string): { readonly id: s
   return event
 }
 
-async function sendLines(
+/** Sends the lines of a file or of stdin, a JSON object each, in batches. @throws CliFailure with the line's number */
+export async function sendLines(
   api: ApiClient,
   input: Readable,
   name: string,
   totals: SendTotals,
   interrupted: AbortSignal,
+  path?: string,
 ): Promise<void> {
   let batch: EventText[] = []
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return
     const events = batch
     batch = []
-    add(totals, await sendBatch(api, events), events.length)
+    add(totals, await sendBatch(api, events, path), events.length)
   }
   for await (const { text, number } of linesOf(input, name)) {
     if (interrupted.aborted) throw new Interrupted()
@@ -149,7 +152,7 @@ function add(totals: SendTotals, answer: BatchAnswer, events: number): void {
   totals.duplicates += answer.duplicates
 }
 
-function describe(totals: SendTotals, note: string | null): string {
+export function describeSent(totals: SendTotals, note: string | null): string {
   const shown = totals.rejected.slice(0, REJECTIONS_SHOWN_MAX)
   return [
     `${totals.accepted} accepted, ${totals.duplicates} were there already, ${totals.rejected.length} rejected${note === null ? '' : `, ${note}`}`,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { CliDeps } from '../deps.ts'
+import { addBackfillCommand } from './events-backfill.ts'
 import { addImportCommand } from './events-import.ts'
 import { addSendCommand } from './events-send.ts'
 import { addTailCommand } from './events-tail.ts'
@@ -10,6 +11,7 @@ export function addEventsCommand(program: Command, deps: CliDeps): void {
   const group = program.command('events').description('send usage events, follow them, take them back')
   addSendCommand(group, deps)
   addImportCommand(group, deps)
+  addBackfillCommand(group, deps)
   addTraceCommand(group, deps)
   addTailCommand(group, deps)
   addVoidCommand(group, deps)
