@@ -38,7 +38,7 @@ const bearer = (key: string): Record<string, string> => ({ authorization: `Beare
 const BROKEN: LocalGate = { check: () => Promise.reject(new Error('the disk is gone')) }
 
 describe('what a route needs', () => {
-  it('is a permission and costs, and nothing that is not known', () => {
+  it('W10: is a permission and costs, and nothing that is not known', () => {
     expect(
       readRequirement([
         ['permission', 'a AND b'],
@@ -112,7 +112,7 @@ describe('a proxy that asks', () => {
     expect([missing.status, missing.headers['x-gate-status']]).toEqual([401, '401'])
   })
 
-  it('of Envoy states its route in a header; the path and the query are the caller’s', async () => {
+  it('W10: of Envoy states its route in a header; the path and the query are the caller’s', async () => {
     const { key } = await guarding.key()
     const route = { 'x-gate-route': 'permission=chat.write&cost.calls=2' }
     const answer = await ask('/v1/gate/ext-authz/a/b?permission=admin&cost.calls=9', {
@@ -157,7 +157,7 @@ describe('a proxy that asks', () => {
     expect(await id('x'.repeat(129))).toBe('req_1')
   })
 
-  it('is told 503 when the gate fails, and never a status that blames the caller', async () => {
+  it('W11: is told 503 when the gate fails, and never a status that blames the caller', async () => {
     const { key } = await guarding.key()
     for (const [url, status] of [
       ['/v1/gate/authorize', 503],

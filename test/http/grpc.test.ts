@@ -272,7 +272,7 @@ describe('the gate over gRPC', () => {
       expect(await guarding.used()).toBe(0n)
     })
 
-    it('fails where a descriptor is not understood, or the gate cannot decide', async () => {
+    it('W11: fails where a descriptor is not understood, or the gate cannot decide', async () => {
       for (const one of [
         { quota: 'calls' },
         { api_key: 'k', remote_adress: '::1' },
