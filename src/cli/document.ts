@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { type Document, isScalar, parseDocument, visit } from 'yaml'
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { CliFailure, fileFailure } from './failure.ts'
 
 /** Members that the API takes as JSON numbers. Every other number in a file is an exact decimal and goes out as text. */
@@ -13,6 +13,13 @@ const WHOLE_NUMBERS = new Set([
   'digits',
 ])
 
+/** A document and where its members stand, for messages that lead to them. */
+export interface LocatedDocument {
+  readonly value: Readonly<Record<string, unknown>>
+  /** `line 3, column 5` of the member, or of the nearest one around it that is there; empty for the document. */
+  readonly placeOf: (...path: readonly string[]) => string
+}
+
 /**
  * Reads a YAML or JSON document; `-` is stdin. Numbers keep the digits that were written (`0.0000025` becomes the
  * text "0.0000025"): amounts must not pass through a binary fraction. @throws CliFailure
@@ -21,8 +28,14 @@ export async function readDocument(
   path: string,
   stdin: Readable,
 ): Promise<Readonly<Record<string, unknown>>> {
+  return (await readLocatedDocument(path, stdin)).value
+}
+
+/** As `readDocument`, with the places of members. @throws CliFailure */
+export async function readLocatedDocument(path: string, stdin: Readable): Promise<LocatedDocument> {
   const text = path === '-' ? await readAll(stdin) : readText(path)
-  const document = parseDocument(text, { prettyErrors: true })
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { prettyErrors: true, lineCounter })
   const [error] = document.errors
   if (error !== undefined) {
     throw new CliFailure(`${nameOf(path)} is neither YAML nor JSON.`, {
@@ -34,7 +47,23 @@ export async function readDocument(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CliFailure(`${nameOf(path)} must hold one object with named members.`)
   }
-  return value as Readonly<Record<string, unknown>>
+  const members = value as Readonly<Record<string, unknown>>
+  return { value: members, placeOf: (...names) => placeIn(document, lineCounter, names) }
+}
+
+function placeIn(document: Document, lineCounter: LineCounter, names: readonly string[]): string {
+  let node: unknown = document.contents
+  let start: number | undefined
+  for (const name of names) {
+    if (!isMap(node)) break
+    const pair = node.items.find((one) => isPair(one) && isScalar(one.key) && one.key.value === name)
+    if (pair === undefined) break
+    start = isNode(pair.key) ? pair.key.range?.[0] : start
+    node = pair.value
+  }
+  if (start === undefined) return ''
+  const { line, col } = lineCounter.linePos(start)
+  return `line ${line}, column ${col}`
 }
 
 function keepDigits(document: Document): void {

@@ -236,7 +236,12 @@ describe('events import', () => {
 
   it.each([
     ['columns that the file lacks', ROWS, MAPPING.replace('{user}', '{usr}'), 'The mapping reads "usr"'],
-    ['unknown members', ROWS, `${MAPPING}sources: s\n`, 'unknown member "sources"; did you mean "source"?'],
+    [
+      'unknown members',
+      ROWS,
+      `${MAPPING}sources: s\n`,
+      'line 8, column 1: unknown member "sources"; did you mean "source"?',
+    ],
     ['no subject', ROWS, MAPPING.replace('subject: "{user}"', ''), 'subject is missing'],
     ['a brace alone', ROWS, MAPPING.replace('{tokens}', '{tokens'), 'a brace stands alone in "{tokens"'],
     ['a zone that is none', ROWS, `${MAPPING}timezone: Mars/Base\n`, 'there is no zone "Mars/Base"'],

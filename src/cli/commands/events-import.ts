@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { clientOf, outputOf, progressOf, type ServerOptions, withServerOptions } from '../context.ts'
 import type { CliDeps } from '../deps.ts'
-import { readDocument } from '../document.ts'
+import { readLocatedDocument } from '../document.ts'
 import { CliFailure } from '../failure.ts'
 import { fingerprintOf, openCheckpoint } from '../import/checkpoint.ts'
 import { parseMapping } from '../import/mapping.ts'
@@ -33,8 +33,8 @@ export function addImportCommand(group: Command, deps: CliDeps): void {
   ).action(async (file: string, options: ImportFlags) => {
     const output = outputOf(deps, options)
     const bytes = fileSize(file)
-    const raw = await readDocument(options.mapping, deps.stdin)
-    const mapping = parseMapping(raw, options.mapping)
+    const document = await readLocatedDocument(options.mapping, deps.stdin)
+    const mapping = parseMapping(document, options.mapping)
     const source = options.source ?? (await defaultSource(file, mapping))
     const api = options.dryRun === true ? null : clientOf(deps, options)
     const progress = progressOf(deps, output, `importing ${basename(file)}`, bytes, 'rows')
@@ -43,7 +43,7 @@ export function addImportCommand(group: Command, deps: CliDeps): void {
         ? null
         : openCheckpoint(
             `${file}.import`,
-            fingerprintOf({ path: file, mapping: JSON.stringify(raw), source, url: api.url }),
+            fingerprintOf({ path: file, mapping: JSON.stringify(document.value), source, url: api.url }),
           )
     if (options.restart === true) checkpoint?.remove()
     let result: ImportResult

@@ -10,6 +10,8 @@ interface Checkpoint {
   readonly accepted: number
   readonly duplicates: number
   readonly rejected: number
+  /** Length of the rejects file: what was written to it behind the checkpoint is written again. */
+  readonly rejectsBytes: number
 }
 
 const checkpointShape = z.object({
@@ -18,6 +20,7 @@ const checkpointShape = z.object({
   accepted: z.number().int().nonnegative(),
   duplicates: z.number().int().nonnegative(),
   rejected: z.number().int().nonnegative(),
+  rejectsBytes: z.number().int().nonnegative(),
 })
 
 export interface CheckpointFile {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs'
 import { basename, extname } from 'node:path'
 import type { ApiClient } from '../api-client.ts'
 import { createLane, type EventText, sendBatch } from '../event-batches.ts'
@@ -99,7 +99,7 @@ export async function runImport(options: ImportOptions): Promise<ImportResult> {
     duplicates: resumed?.duplicates ?? 0,
     rejected: resumed?.rejected ?? 0,
   }
-  const rejects = openRejects(options.rejectsPath, resumed !== null)
+  const rejects = openRejects(options.rejectsPath, resumed?.rejectsBytes ?? 0)
   const lane = createLane(IN_FLIGHT_MAX)
   const sample: unknown[] = []
   let pending: Pending = { events: [], rows: [], bytes: 0 }
@@ -150,7 +150,7 @@ export async function runImport(options: ImportOptions): Promise<ImportResult> {
       if (checkpoint !== null && rows >= checkpointAt) {
         await flush()
         await lane.drain()
-        checkpoint.write({ rows, ...counts })
+        checkpoint.write({ rows, ...counts, rejectsBytes: rejects.bytes() })
         checkpointAt = rows + CHECKPOINT_ROWS
       }
     }
@@ -192,21 +192,37 @@ function checkColumns(path: string, mapping: Mapping, row: FileRow): void {
 
 interface Rejects {
   write(reject: { readonly line: number; readonly row: number; readonly reason: string }): void
+  /** Length of the file. */
+  bytes(): number
   close(): void
 }
 
-/** The file comes into being with the first reject; a resumed import adds to it. */
-function openRejects(path: string, append: boolean): Rejects {
+/** The file comes into being with the first reject; a resumed import goes on behind what its checkpoint knows. */
+function openRejects(path: string, keptBytes: number): Rejects {
   let file: number | null = null
+  let bytes = keptBytes
+  const attempt = <T>(act: () => T): T => {
+    try {
+      return act()
+    } catch (error) {
+      throw fileFailure(path, error)
+    }
+  }
+  const open = (): number => {
+    const opened = openSync(path, keptBytes > 0 ? 'a' : 'w', 0o600)
+    // Somebody may have taken the file away meanwhile: it must not be filled up with nothing.
+    if (keptBytes > 0) ftruncateSync(opened, Math.min(keptBytes, fstatSync(opened).size))
+    return opened
+  }
+  // What an earlier run told behind its checkpoint is told again, or is no reject any more.
+  if (keptBytes > 0) file = attempt(open)
   return {
-    write: (reject) => {
-      try {
-        file ??= openSync(path, append ? 'a' : 'w', 0o600)
-        writeSync(file, `${JSON.stringify(reject)}\n`)
-      } catch (error) {
-        throw fileFailure(path, error)
-      }
-    },
+    write: (reject) =>
+      attempt(() => {
+        file ??= open()
+        bytes += writeSync(file, `${JSON.stringify(reject)}\n`)
+      }),
+    bytes: () => bytes,
     close: () => {
       if (file !== null) closeSync(file)
     },
