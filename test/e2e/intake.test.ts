@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
@@ -315,4 +315,26 @@ describe('OTLP metrics over HTTP', () => {
     expect(put).toMatchObject({ status: 400, body: { code: 'invalidRequest' } })
     expect(JSON.stringify(put.body['errors'])).toContain('/eventTyp')
   })
+})
+
+describe('docs/ingest.md', () => {
+  const page = readFileSync('docs/ingest.md', 'utf8')
+  const commands = [...page.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, command = '']) => command)
+
+  it('has commands that work as they stand, and one event of each way is accepted', async () => {
+    expect(commands.length).toBeGreaterThan(7)
+    const before = await accepted()
+    for (const command of commands) {
+      const env = cleanEnvironment({ TALLYMAN_URL: server.apiUrl, TALLYMAN_API_KEY: server.adminKey })
+      const child = spawn('sh', ['-c', command], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      const [output, ended] = await Promise.all([textOf(child.stdout), once(child, 'exit')])
+      expect(ended[0], `${command}${output}`).toBe(0)
+    }
+    expect((await accepted()) - before).toBe(5)
+  })
+
+  async function accepted(): Promise<number> {
+    const text = await (await fetch(`${server.metricsUrl}/metrics`)).text()
+    return Number(/^tallyman_ingest_events_total\{.*result="accepted".*\} (\d+)/m.exec(text)?.[1])
+  }
 })
