@@ -1,13 +1,7 @@
 import type { LocalGateOutcome } from '../../provision/local-gate.ts'
 
-/** Every header that tells a service who calls. A proxy must take them away from what callers send. */
-export const CALLER_HEADERS = [
-  'x-gate-key',
-  'x-gate-customer',
-  'x-gate-subject',
-  'x-gate-environment',
-] as const
-type CallerHeader = (typeof CALLER_HEADERS)[number]
+/** The headers that tell a service who calls. A proxy must take them away from what callers send. */
+type CallerHeader = 'x-gate-key' | 'x-gate-customer' | 'x-gate-subject' | 'x-gate-environment'
 
 /**
  * Who calls, for the service behind the proxy: all of the headers, empty where there is nothing to tell, so that what
