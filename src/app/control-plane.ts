@@ -15,6 +15,7 @@ import { createOtlpMappingRoutes } from '../http/otlp-mappings.ts'
 import { createPlanRoutes } from '../http/plans.ts'
 import { createQuotaRoutes } from '../http/quotas.ts'
 import { createReservationRoutes } from '../http/reservations.ts'
+import { createRebuildRoutes } from '../http/rebuilds.ts'
 import { createRateRoutes } from '../http/rate.ts'
 import { createSubscriptionRoutes } from '../http/subscriptions.ts'
 import { createTestClockRoutes } from '../http/test-clocks.ts'
@@ -39,6 +40,7 @@ import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
 import { gateAnswers } from './gate-door.ts'
 import { startGatekeeping } from './gatekeeping.ts'
 import { createHolders } from './holders.ts'
+import { createRebuilds } from './rebuilds.ts'
 import { repeat } from './repeat.ts'
 import { createSettle } from './settle.ts'
 import type { Shell } from './shell.ts'
@@ -217,6 +219,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         counts: role.schedules,
       }),
     }),
+    createRebuildRoutes({ authenticator, rebuilds: createRebuilds(shell, engines, usage.roller) }),
     createBackupRoutes({ authenticator, backups: createBackups(shell, engines) }),
     createTraceRoutes({
       authenticator,

@@ -12,6 +12,7 @@ import { addInvoiceCommand } from './commands/invoice.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
 import { addDoctorCommand, addReconcileCommand } from './commands/operations.ts'
 import { addRateCommand } from './commands/rate.ts'
+import { addReplayCommand } from './commands/rebuild.ts'
 import { addStartCommand } from './commands/start.ts'
 import { addUsageCommand } from './commands/usage.ts'
 import type { CliDeps } from './deps.ts'
@@ -47,6 +48,7 @@ export function buildProgram(deps: CliDeps, version: string): Command {
     addKeyCommand,
     addQuotaCommand,
     addReconcileCommand,
+    addReplayCommand,
     addBackupCommand,
     addRestoreCommand,
     addDoctorCommand,

@@ -6,6 +6,7 @@ import type { CliDeps } from '../deps.ts'
 import { wrongUse } from '../failure.ts'
 import { collect } from '../flags.ts'
 import { grouped, renderTable } from '../output.ts'
+import { addUsageRebuildCommand } from './rebuild.ts'
 
 interface UsageOptions extends ServerOptions {
   readonly from?: string
@@ -34,6 +35,7 @@ const answerShape = z.looseObject({
 
 export function addUsageCommand(program: Command, deps: CliDeps): void {
   const group = program.command('usage').description('metered usage')
+  addUsageRebuildCommand(group, deps)
   withServerOptions(
     group
       .command('query <meter>')
