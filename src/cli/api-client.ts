@@ -79,12 +79,25 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     init: RequestInit,
     isStream: boolean,
   ): Promise<Response> => {
-    const signals = [options.interrupted, ...(isStream ? [] : [AbortSignal.timeout(REQUEST_TIMEOUT_MS)])]
+    // Not AbortSignal.any with a timeout: both hold the request and its body until the time is up, which an import of
+    // a gigabyte cannot afford. A stream is ended by the user alone.
+    const late = new AbortController()
+    const abort = (): void => late.abort(options.interrupted.reason)
+    const timer = setTimeout(
+      () => late.abort(new DOMException('no answer in time', 'TimeoutError')),
+      REQUEST_TIMEOUT_MS,
+    )
+    if (options.interrupted.aborted) abort()
+    options.interrupted.addEventListener('abort', abort)
     try {
-      return await options.fetch(target, { ...init, method, signal: AbortSignal.any(signals) })
+      const signal = isStream ? options.interrupted : late.signal
+      return await options.fetch(target, { ...init, method, signal })
     } catch (error) {
       if (options.interrupted.aborted) throw new Interrupted()
       throw unreachable(base, error)
+    } finally {
+      clearTimeout(timer)
+      options.interrupted.removeEventListener('abort', abort)
     }
   }
 
