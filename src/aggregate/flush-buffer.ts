@@ -1,3 +1,4 @@
+import type { Cut } from '../usage/coordinate.ts'
 import type { LogRecord } from '../usage/event-log.ts'
 import { PackError, PackWalker } from '../usage/pack-walker.ts'
 import { writeEventRow } from './event-row.ts'
@@ -74,6 +75,13 @@ export class FlushBuffer {
 
   get suspects(): readonly Suspect[] {
     return this.#suspects
+  }
+
+  /** Up to where its partitions are in the store once its rows are. */
+  reach(): Cut {
+    const ends = new Map<number, number>()
+    for (const { partition, to } of this.#ranges) ends.set(partition, Math.max(ends.get(partition) ?? 0, to))
+    return [...ends].map(([partition, offset]) => ({ partition, offset }))
   }
 
   months(): readonly MonthRows[] {

@@ -280,7 +280,7 @@ class Worker implements Aggregator {
       (await this.#persist('events', async () => {
         for (const month of buffer.months()) await sink.writeEvents(month)
       })) &&
-      (await this.#persist('conflicts', () => sink.writeConflicts(buffer.suspects, reachOf(buffer)))) &&
+      (await this.#persist('conflicts', () => sink.writeConflicts(buffer.suspects, buffer.reach()))) &&
       (await this.#persist('marks', () => sink.writeMarks(marks))) &&
       (await this.#persist('journal', () => sink.writeJournal(buffer.ranges, clock.now())))
     if (!written) return
@@ -345,11 +345,4 @@ class Worker implements Aggregator {
       offset: Math.max(end, this.#expected.get(partition) ?? 0),
     }))
   }
-}
-
-/** Up to where a buffer's partitions are in the store once its rows are. */
-function reachOf(buffer: FlushBuffer): Cut {
-  const ends = new Map<number, number>()
-  for (const { partition, to } of buffer.ranges) ends.set(partition, Math.max(ends.get(partition) ?? 0, to))
-  return [...ends].map(([partition, offset]) => ({ partition, offset }))
 }

@@ -69,6 +69,8 @@ export interface IngestDeps {
 
 const NO_SCHEMAS: EventSchemas = { of: () => null }
 const DUPLICATE_WINDOW_BYTES = 67_108_864
+/** Longest wait for the log: what is not durable by then may still become so, which a client that comes again finds out. */
+const ANSWER_MS_MAX = 5_000
 const RETRY_OVERLOADED_SECONDS = 1
 const RETRY_LOG_SECONDS = 2
 const RETRY_DRAINING_SECONDS = 5
@@ -94,7 +96,7 @@ const UNAVAILABLE: Readonly<
 /** Stage 1: accept, judge, pack, append, answer. See README.md of this folder for the invariants. */
 export function createIngest(deps: IngestDeps): Ingest {
   const { log, directory, clock, metrics, config } = deps
-  const { requestBytesMax, requestEventsMax, queueBytesMax } = config
+  const { requestBytesMax, requestEventsMax, queueBytesMax, answerMsMax = ANSWER_MS_MAX } = config
   const window = new DuplicateWindow(config.duplicateWindowBytesMax ?? DUPLICATE_WINDOW_BYTES)
   const commit = createGroupCommit({
     log,
@@ -134,7 +136,10 @@ export function createIngest(deps: IngestDeps): Ingest {
     return bytesPending + bytes > queueBytesMax ? unavailable('overloaded') : null
   }
 
-  /** Unpacks the body and hands it on, counted as pending until the request is answered. */
+  /**
+   * Unpacks the body and hands it on, counted as pending until the log has said what became of it. A request does not
+   * wait that long: after a while it is told to come again, with the same ids.
+   */
   async function withBody(
     body: Uint8Array,
     encoding: string | undefined,
@@ -147,15 +152,21 @@ export function createIngest(deps: IngestDeps): Ingest {
     if (turnedAway !== null) return turnedAway
     bytesPending += bytes
     requestsPending++
-    try {
-      if (!isPacked) return await handle(body)
-      const unpacked = await unpackBody(encoding, body, requestBytesMax)
-      return unpacked.kind === 'refused' ? refuse(unpacked) : await handle(unpacked.bytes)
-    } finally {
+    const handled = (isPacked ? unpackAndHandle(body, encoding, handle) : handle(body)).finally(() => {
       bytesPending -= bytes
       requestsPending--
       if (requestsPending === 0) whenIdle?.()
-    }
+    })
+    return withinLimit(handled, answerMsMax, () => unavailable('logUnavailable'))
+  }
+
+  async function unpackAndHandle(
+    body: Uint8Array,
+    encoding: string,
+    handle: (body: Uint8Array) => Promise<IngestAnswer>,
+  ): Promise<IngestAnswer> {
+    const unpacked = await unpackBody(encoding, body, requestBytesMax)
+    return unpacked.kind === 'refused' ? refuse(unpacked) : handle(unpacked.bytes)
   }
 
   async function accept(request: IngestRequest): Promise<IngestAnswer> {
@@ -311,4 +322,21 @@ function unsupportedMediaType(contentType: string | undefined): Refusal {
 function batchRejected({ rejected }: Tally, events: number): Refusal {
   const detail = `Nothing was taken: ${rejected.length} of ${events} events are not acceptable, and the request asked for all or none.`
   return { kind: 'refused', code: 'batchRejected', detail, rejected }
+}
+
+/** What is answered, or what stands in for it when that takes too long. */
+function withinLimit<T>(answer: Promise<T>, limitMs: number, otherwise: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(otherwise()), limitMs)
+    answer.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        reject(error instanceof Error ? error : new Error(String(error)))
+      },
+    )
+  })
 }

@@ -59,6 +59,8 @@ export interface IngestConfig {
   readonly requestEventsMax: number
   /** Bytes taken in and not yet durable; beyond it requests are answered 503 before they are read. */
   readonly queueBytesMax: number
+  /** Longest time that a request waits for the log; 5 s where absent. */
+  readonly answerMsMax?: number
   /** Bytes of packs that the duplicate window remembers, in two generations; 64 MiB where absent. */
   readonly duplicateWindowBytesMax?: number
 }

@@ -223,6 +223,20 @@ describe('accept', () => {
       expect(await send(events(5, { source: '/third' }))).toEqual(accepted(5))
     })
 
+    it('does not let a request wait for a log that stands still; its bytes stay counted, and it counts once', async () => {
+      const { send, log, metrics } = aStage({ answerMsMax: 20 })
+      log.hold()
+      const told = { kind: 'unavailable', code: 'logUnavailable', retryAfterSeconds: 2 }
+      expect(await send(events(5))).toMatchObject(told)
+      expect(metrics.queueBytes()).toBeGreaterThan(0)
+      // Sent again with the same ids, it waits for the same copies.
+      expect(await send(events(5))).toMatchObject(told)
+      log.release()
+      expect(await send(events(5))).toEqual({ ...accepted(0), duplicates: 5 })
+      expect(log.events()).toHaveLength(5)
+      expect(metrics.queueBytes()).toBe(0)
+    })
+
     it('refuses bodies and batches that are too large', async () => {
       const { send } = aStage({ requestBytesMax: 1000, requestEventsMax: 3 })
       expect(await send([aCloudEvent({ data: { a: 'x'.repeat(1000) } })])).toMatchObject({
