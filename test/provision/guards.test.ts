@@ -11,7 +11,6 @@ import {
   guardHono,
   type NodeRequest,
 } from '../../client/gate/index.ts'
-import { createForwardAuth } from '../../src/provision/forward-auth.ts'
 import type { LocalGate } from '../../src/provision/local-gate.ts'
 import { type Guarding, openGuarding } from '../support/guarding.ts'
 import { type Leasing, openLeasing } from '../support/leasing.ts'
@@ -237,52 +236,5 @@ describe('a remote gate', () => {
     const { gate, faults } = open(() => new Response('away', { status: 500 }), { onUnavailable })
     expect(await gate.check({ key: 'k' })).toMatchObject({ isAllowed, answer: { status } })
     expect(faults).toHaveLength(1)
-  })
-})
-
-describe('forward auth', () => {
-  const ask = async (path: string, key: string | null, more: Record<string, string> = {}) => {
-    const handler = createForwardAuth({ gate: guarding.local, trustForwardedFor: true })
-    return handler(new Request(`http://sidecar.test${path}`, { headers: { ...headersOf(key), ...more } }))
-  }
-
-  it('tells the service who calls', async () => {
-    const { key, keyId } = await guarding.key({ subject: 'a' as never, quotas: [] })
-    for (const path of ['/forward-auth', '/auth-request']) {
-      const answer = await ask(`${path}?permission=chat.write`, key)
-      expect(answer.status).toBe(200)
-      const told = ['x-gate-key', 'x-gate-customer', 'x-gate-subject', 'x-gate-environment']
-      expect(told.map((name) => answer.headers.get(name))).toEqual([keyId, 'acme', 'a', 'live'])
-    }
-  })
-
-  it('answers with the status itself, and for nginx with one that it lets through', async () => {
-    const { key } = await guarding.key()
-    expect((await ask('/forward-auth?cost.calls=10', key)).status).toBe(200)
-    const plain = await ask('/forward-auth?cost.calls=1', key)
-    expect([plain.status, plain.headers.get('retry-after')]).toEqual([429, '1339200'])
-    const nginx = await ask('/auth-request?cost.calls=1', key)
-    expect([
-      nginx.status,
-      nginx.headers.get('x-gate-status'),
-      nginx.headers.get('x-gate-retry-after'),
-    ]).toEqual([403, '429', '1339200'])
-    expect(JSON.parse(nginx.headers.get('x-gate-problem') ?? '')).toMatchObject({ code: 'quotaExceeded' })
-    expect((await ask('/auth-request', null)).status).toBe(401)
-    expect((await ask('/forward-auth?cost.calls=x', key)).status).toBe(400)
-    expect((await ask('/elsewhere', key)).status).toBe(404)
-  })
-
-  it('believes the proxy about the address, and of a list only what the proxy wrote', async () => {
-    const { key } = await guarding.key({ ipRanges: ['203.0.113.0/24'], quotas: [] })
-    const from = async (list: string) => (await ask('/forward-auth', key, { 'x-forwarded-for': list })).status
-    expect([
-      await from('203.0.113.9'),
-      await from('198.51.100.1, 203.0.113.9'),
-      await from('203.0.113.9, 198.51.100.1'),
-    ]).toEqual([200, 200, 403])
-    const distrusting = createForwardAuth({ gate: guarding.local, trustForwardedFor: false })
-    const headers = { ...headersOf(key), 'x-forwarded-for': '203.0.113.9' }
-    expect((await distrusting(new Request('http://sidecar.test/forward-auth', { headers }))).status).toBe(403)
   })
 })

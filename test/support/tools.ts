@@ -6,6 +6,7 @@ const DEBIAN_PACKAGE: Readonly<Record<string, string>> = {
   java: 'openjdk-17-jre-headless',
   mvn: 'maven',
   nginx: 'nginx-light',
+  pip3: 'python3-pip',
   pdftoppm: 'poppler-utils',
   promtool: 'prometheus',
 }
@@ -16,7 +17,7 @@ function present(command: string): boolean {
 
 /** Debian packages that the tests need, are not there, and could not be installed. As root they are installed. */
 export function missingTools({ kafka }: { readonly kafka: boolean }): string[] {
-  const wanted = ['pdftoppm', 'promtool', 'nginx', 'caddy', ...(kafka ? ['java', 'mvn'] : [])]
+  const wanted = ['pdftoppm', 'promtool', 'nginx', 'caddy', 'pip3', ...(kafka ? ['java', 'mvn'] : [])]
   const absent = (): string[] =>
     wanted.filter((tool) => !present(tool)).map((tool) => DEBIAN_PACKAGE[tool] ?? tool)
   const packages = absent()
