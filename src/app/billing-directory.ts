@@ -67,8 +67,9 @@ export function createBillingDirectory(sources: BillingSources): BillingDirector
       const faults = effective.faults.map((fault) => `${fault.pointer}: ${fault.detail}`).join('; ')
       throw new Error(`the overrides of ${id} do not fit ${key} version ${version}: ${faults}`)
     }
-    const { name, currency, interval, corrections } = plan
-    return { key, version, name, currency, interval, corrections, prices: effective.prices }
+    const { name, currency, interval, corrections, minimum, maximum } = plan
+    const { prices } = effective
+    return { key, version, name, currency, interval, corrections, minimum, maximum, prices }
   }
 }
 

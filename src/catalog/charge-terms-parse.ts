@@ -26,13 +26,29 @@ export function readDiscounts(reader: JsonReader, object: JsonObject, pointer: s
   }
   return raw.flatMap((rawDiscount, i) => {
     const discountAt = member(at, i)
-    const discount = reader.object(rawDiscount, discountAt, ['percent', 'amount', 'usage'])
-    return discount === null ? [] : readDiscount(reader, discount, discountAt)
+    const discount = reader.object(rawDiscount, discountAt, ['percent', 'amount', 'usage', 'periods'])
+    if (discount === null) return []
+    const periods = readPeriods(reader, discount, discountAt)
+    return readDiscount(reader, discount, discountAt).map((read) => ({ ...read, ...periods }))
   })
 }
 
+function readPeriods(
+  reader: JsonReader,
+  discount: JsonObject,
+  pointer: string,
+): { readonly periods: number } | undefined {
+  if (discount['periods'] === undefined) return undefined
+  const faultsBefore = reader.faults.length
+  const periods = reader.count(discount, 'periods', pointer)
+  if (periods === 0 && reader.faults.length === faultsBefore) {
+    reader.fault('invalidRequest', member(pointer, 'periods'), 'must be above 0')
+  }
+  return { periods }
+}
+
 function readDiscount(reader: JsonReader, discount: JsonObject, pointer: string): Discount[] {
-  if (Object.keys(discount).length !== 1) {
+  if (Object.keys(discount).filter((key) => key !== 'periods').length !== 1) {
     reader.fault('invalidRequest', pointer, 'must have exactly one of percent, amount and usage')
     return []
   }

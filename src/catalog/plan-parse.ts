@@ -1,5 +1,6 @@
 import type { MeterKey } from '../id/ids.ts'
 import { type Currency, parseCurrency } from '../money/currency.ts'
+import { compare } from '../money/decimal.ts'
 import { BILLING_INTERVALS } from '../time/billing-period.ts'
 import { type Instant, parseInstant } from '../time/instant.ts'
 import { type JsonObject, JsonReader, member } from './json-reader.ts'
@@ -7,6 +8,7 @@ import { readChoice, readKey, readLabel } from './label.ts'
 import {
   CORRECTION_POLICIES,
   PAYMENTS,
+  PLAN_TOTAL_KEY,
   type PlanDefinition,
   type PlanPrice,
   VERSION_POLICIES,
@@ -36,11 +38,19 @@ export type PlanParse =
 const nameCharsMax = 200
 const pricesMax = 500
 
-const DOCUMENT_MEMBERS = ['name', 'currency', 'interval', 'prices', 'corrections'] as const
+const DOCUMENT_MEMBERS = [
+  'name',
+  'currency',
+  'interval',
+  'prices',
+  'corrections',
+  'minimum',
+  'maximum',
+] as const
 const PRICE_MEMBERS = ['key', 'name', 'meter', 'payment'] as const
 
 /**
- * Reads `{name, currency, interval, prices: […], effectiveAt?, existingSubscriptions?}` as it came from outside and
+ * Reads `{name, currency, interval, prices: […], corrections?, minimum?, maximum?, effectiveAt?, existingSubscriptions?}` as it came from outside and
  * finds every fault in one pass. Whether its meters exist is for the catalog to say.
  */
 export function parsePlan(raw: unknown): PlanParse {
@@ -56,6 +66,7 @@ export function parsePlan(raw: unknown): PlanParse {
     object['corrections'] === undefined
       ? 'nextInvoice'
       : readChoice(reader, object, 'corrections', '', CORRECTION_POLICIES)
+  const bounds = readBounds(reader, object, prices)
   const existingSubscriptions =
     object['existingSubscriptions'] === undefined
       ? 'grandfather'
@@ -75,7 +86,7 @@ export function parsePlan(raw: unknown): PlanParse {
   return {
     kind: 'plan',
     draft: {
-      definition: { name, currency, interval, corrections, prices, document },
+      definition: { name, currency, interval, corrections, ...bounds, prices, document },
       effectiveAt,
       existingSubscriptions,
     },
@@ -98,6 +109,27 @@ function readCurrency(reader: JsonReader, object: JsonObject): Currency | null {
     reader.fault('invalidRequest', '/currency', 'must be a currency of ISO 4217 in capitals, such as "USD"')
   }
   return currency
+}
+
+function readBounds(
+  reader: JsonReader,
+  object: JsonObject,
+  prices: readonly PlanPrice[],
+): Pick<PlanDefinition, 'minimum' | 'maximum'> {
+  const minimum = reader.optionalDecimal(object, 'minimum', '')
+  const maximum = reader.optionalDecimal(object, 'maximum', '')
+  if (minimum !== null && maximum !== null && compare(minimum, maximum) > 0) {
+    reader.fault('invalidRequest', '/minimum', 'must not be above the maximum')
+  }
+  const taken = prices.findIndex(({ key }) => key === PLAN_TOTAL_KEY)
+  if ((minimum !== null || maximum !== null) && taken !== -1) {
+    reader.fault(
+      'invalidRequest',
+      member(member('/prices', taken), 'key'),
+      `"${PLAN_TOTAL_KEY}" is the key of the plan's minimum and maximum on invoices`,
+    )
+  }
+  return { minimum, maximum }
 }
 
 function readEffectiveAt(reader: JsonReader, object: JsonObject): Instant | null {

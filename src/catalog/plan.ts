@@ -1,5 +1,6 @@
 import type { MeterKey, PlanKey, TenantId } from '../id/ids.ts'
 import type { Currency } from '../money/currency.ts'
+import type { Decimal } from '../money/decimal.ts'
 import type { BillingInterval } from '../time/billing-period.ts'
 import type { Instant } from '../time/instant.ts'
 import type { ChargeTerms } from './price.ts'
@@ -21,6 +22,9 @@ export type VersionPolicy = (typeof VERSION_POLICIES)[number]
 export const CORRECTION_POLICIES = ['nextInvoice', 'creditNote'] as const
 export type CorrectionPolicy = (typeof CORRECTION_POLICIES)[number]
 
+/** The key that the minimum and maximum of a plan have on invoices; no price of such a plan may have it. */
+export const PLAN_TOTAL_KEY = 'plan-total'
+
 export interface PlanPrice {
   /** Unique within the plan. */
   readonly key: string
@@ -40,6 +44,10 @@ export interface PlanDefinition {
   readonly currency: Currency
   readonly interval: BillingInterval
   readonly corrections: CorrectionPolicy
+  /** The least that all prices of a period come to together; null is none. */
+  readonly minimum: Decimal | null
+  /** The most that they come to together; null is none. */
+  readonly maximum: Decimal | null
   readonly prices: readonly PlanPrice[]
   readonly document: PlanDocument
 }

@@ -137,10 +137,14 @@ export type SimplePrice =
 export type Price = SimplePrice | MatrixPrice
 
 /** A share of the amount, an amount, or units that are free before pricing. */
-export type Discount =
+export type Discount = (
   | { readonly kind: 'percent'; readonly percent: Decimal }
   | { readonly kind: 'amount'; readonly amount: Decimal }
   | { readonly kind: 'usage'; readonly units: Decimal }
+) & {
+  /** Of a plan: for how many billing periods from the one in which the subscription came to it. Absent: for all. */
+  readonly periods?: number
+}
 
 /** From the unit that is metered to the unit that is sold, before discounts and pricing. */
 export interface UnitConversion {

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
-import { type PlanVersion, PAYMENTS, VERSION_POLICIES } from '../catalog/plan.ts'
+import { CORRECTION_POLICIES, type PlanVersion, PAYMENTS, VERSION_POLICIES } from '../catalog/plan.ts'
 import { PRICE_MODELS } from '../catalog/price.ts'
+import { toText } from '../money/decimal.ts'
 import { BILLING_INTERVALS } from '../time/billing-period.ts'
 import { formatInstant } from '../time/instant.ts'
 import { instantOrNull, instantShape } from './route-parts.ts'
@@ -20,7 +21,10 @@ const planPrice = z
     meter: z.string().nullish().openapi({ description: 'Absent for a fee of the period.' }),
     payment: z.enum(PAYMENTS),
     price,
-    discounts: z.array(z.record(z.string(), z.string())).optional(),
+    discounts: z
+      .array(z.record(z.string(), z.union([z.string(), z.number()])))
+      .optional()
+      .openapi({ description: '{percent}, {amount} or {usage}, each with {periods} where it ends.' }),
     minimum: decimalText.nullish(),
     maximum: decimalText.nullish(),
   })
@@ -31,6 +35,16 @@ const members = {
   currency: z.string().openapi({ description: 'ISO 4217.', example: 'USD' }),
   interval: z.enum(BILLING_INTERVALS),
   prices: z.array(planPrice),
+  corrections: z.enum(CORRECTION_POLICIES).optional().openapi({
+    description:
+      'What becomes of late usage that makes a closed period cheaper: a line on the next invoice, or a credit note.',
+  }),
+  minimum: decimalText
+    .nullish()
+    .openapi({ description: 'The least that a period comes to, all prices together.' }),
+  maximum: decimalText
+    .nullish()
+    .openapi({ description: 'The most that a period comes to, all prices together.' }),
 }
 const existingSubscriptions = z.enum(VERSION_POLICIES).openapi({
   description:
@@ -65,7 +79,7 @@ export const putPlanShape = planShape.extend({
 
 /** Prices stand as they were written. */
 export function planView(plan: PlanVersion): z.infer<typeof planShape> {
-  const { key, version, name, currency, interval, document } = plan
+  const { key, version, name, currency, interval, corrections, minimum, maximum, document } = plan
   return {
     key,
     version,
@@ -73,6 +87,9 @@ export function planView(plan: PlanVersion): z.infer<typeof planShape> {
     currency,
     interval,
     prices: document['prices'] as z.infer<typeof planPrice>[],
+    ...(document['corrections'] === undefined ? {} : { corrections }),
+    ...(minimum === null ? {} : { minimum: toText(minimum) }),
+    ...(maximum === null ? {} : { maximum: toText(maximum) }),
     effectiveAt: instantOrNull(plan.effectiveAt),
     existingSubscriptions: plan.existingSubscriptions,
     createdAt: formatInstant(plan.createdAt),

@@ -1,14 +1,15 @@
 import type { InvoiceId } from '../id/ids.ts'
 import { makeId } from '../id/ids.ts'
 import { type Currency, minorUnitDigits } from '../money/currency.ts'
-import { ZERO, isZero, round, subtract, toFixedText, toText } from '../money/decimal.ts'
+import { type Decimal, ZERO, isZero, round, subtract, toFixedText, toText } from '../money/decimal.ts'
 import { type Instant, formatInstant } from '../time/instant.ts'
 import type { CorrectionPolicy } from '../catalog/plan.ts'
 import { sha256Hex } from './canonical-json.ts'
 import type { Charge } from './charge.ts'
 import type { InvoiceLine, LineTaxRate } from './invoice.ts'
 import type { InvoicedCharge } from './invoiced-charge.ts'
-import { type MeteredQuantity, type RatedCharge, rateCharge } from './rated-charge.ts'
+import { rateBounds } from './plan-bounds.ts'
+import { type ChargeRating, type MeteredQuantity, type RatedCharge, rateCharge } from './rated-charge.ts'
 import type { RatingError } from '../rating/rating-outcome.ts'
 
 export interface Assembly {
@@ -47,10 +48,12 @@ export type AssemblyOutcome =
  */
 export function assembleLines(assembly: Assembly): AssemblyOutcome {
   const lines: AssembledLine[] = []
+  /** What is owed for the charges so far, by key; those that a plan's bounds are about stand before them. */
+  const owed = new Map<string, Decimal>()
   for (const charge of assembly.charges) {
-    const metered = charge.price.meter === null ? null : meteredOf(charge, assembly)
-    const rating = rateCharge(charge, metered, assembly.currency)
+    const rating = rateOne(charge, owed, assembly)
     if (rating.kind === 'refused') return { kind: 'unratable', charge, error: rating.error }
+    owed.set(charge.key, rating.rated.amount)
     const before = assembly.invoiced.get(charge.key) ?? null
     const line =
       before === null ? firstLine(rating.rated, assembly) : correction(rating.rated, before, assembly)
@@ -70,6 +73,21 @@ export function assembleLines(assembly: Assembly): AssemblyOutcome {
 export function invoiceIdOf(tenant: string, customer: string, closesAt: Instant, attempt: number): InvoiceId {
   const seed = sha256Hex([tenant, customer, formatInstant(closesAt), attempt].join('\0'))
   return makeId('inv', closesAt, Buffer.from(seed, 'hex')) as InvoiceId
+}
+
+function rateOne(charge: Charge, owed: ReadonlyMap<string, Decimal>, assembly: Assembly): ChargeRating {
+  const { bounds } = charge
+  if (bounds === undefined) {
+    const metered = charge.price.meter === null ? null : meteredOf(charge, assembly)
+    return rateCharge(charge, metered, assembly.currency)
+  }
+  const amounts = bounds.charges.map((key) => {
+    const amount = owed.get(key)
+    if (amount === undefined)
+      throw new Error(`${key} counts towards ${charge.key} and was not rated before it`)
+    return amount
+  })
+  return { kind: 'rated', rated: rateBounds(charge, bounds, amounts, assembly.currency) }
 }
 
 function meteredOf(charge: Charge, assembly: Assembly): MeteredQuantity {

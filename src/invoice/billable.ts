@@ -61,6 +61,9 @@ export interface BillablePlan {
   readonly interval: BillingInterval
   /** Absent: the next invoice. */
   readonly corrections?: CorrectionPolicy
+  /** The least and the most that all prices of a whole period come to together; absent or null is none. */
+  readonly minimum?: Decimal | null
+  readonly maximum?: Decimal | null
   readonly prices: readonly BillablePrice[]
 }
 

@@ -4,6 +4,8 @@ import { type Instant, type Interval, formatInstant, instantOf } from '../time/i
 import { endOfLocalDay } from '../time/local-day.ts'
 import type { BillablePhase, BillablePrice, BillableSubscription } from './billable.ts'
 import type { CorrectionPolicy } from '../catalog/plan.ts'
+import { type PlanArrival, planArrivals, priceInPeriod } from './discount-duration.ts'
+import { boundsPrice, type PlanBounds } from './plan-total.ts'
 import { type ServiceShare, serviceShare } from './service-share.ts'
 
 /** What is owed for one price over one span of one period: the unit that is invoiced once and only once. */
@@ -19,6 +21,8 @@ export interface Charge {
   readonly service: Interval
   readonly share: ServiceShare
   readonly corrections: CorrectionPolicy
+  /** Of the charge for a plan's minimum and maximum: what they bound. Absent of others. */
+  readonly bounds?: PlanBounds
   /**
    * The close at which it is first invoiced: the start of its period in advance, the end in arrears. A fee in advance
    * that begins within a period (a change of plan) waits for the period's end, with the credit for the old one.
@@ -38,6 +42,7 @@ interface RunningPeriod extends Interval {
   readonly whole: Interval
   readonly phases: readonly BillablePhase[]
   readonly timezone: string
+  readonly arrivals: ReadonlyMap<PlanKey, PlanArrival>
 }
 
 /**
@@ -124,7 +129,9 @@ function* runningPeriods(
   from: Instant | null,
   through: Instant | null,
 ): Generator<RunningPeriod> {
-  for (const { schedule, span, phases } of stretches(subscription)) {
+  const all = stretches(subscription)
+  const arrivals = planArrivals(all)
+  for (const { schedule, span, phases } of all) {
     if (from !== null && span.end !== null && span.end < from) continue
     const skipped = from === null || from <= span.start ? 0 : periodAt(schedule, from).index - 1
     for (let index = Math.max(skipped, 0); ; index++) {
@@ -132,7 +139,7 @@ function* runningPeriods(
       const start = whole.start < span.start ? span.start : whole.start
       const end = span.end !== null && span.end < whole.end ? span.end : whole.end
       if ((through !== null && start > through) || (span.end !== null && start >= span.end)) break
-      if (start < end) yield { start, end, whole, phases, timezone: schedule.timezone }
+      if (start < end) yield { start, end, whole, phases, timezone: schedule.timezone, arrivals }
     }
   }
 }
@@ -166,32 +173,46 @@ function* chargesOfPeriod(subscription: SubscriptionId, period: RunningPeriod): 
     const start = phase.start > period.start ? phase.start : period.start
     const end = phase.end !== null && phase.end < period.end ? phase.end : period.end
     if (start >= end) continue
-    for (const [position, price] of phase.plan.prices.entries()) {
+    const { plan } = phase
+    const keyOf = (price: BillablePrice): string =>
+      [subscription, plan.key, plan.version, price.key, formatInstant(start)].join('|')
+    const chargeOf = (price: BillablePrice, position: number, fee: string): Charge => {
       const inAdvance = price.payment === 'inAdvance' && price.meter === null
-      const fee = `${price.key} ${termsText(price)}`
       const share = serviceShare({ start, end }, period.whole, {
         convention: price.terms.proration,
         timezone: period.timezone,
         before: billedUnits.get(fee) ?? 0,
       })
       billedUnits.set(fee, share.before + share.billed)
-      yield {
-        key: [subscription, phase.plan.key, phase.plan.version, price.key, formatInstant(start)].join('|'),
+      return {
+        key: keyOf(price),
         subscription,
-        plan: phase.plan.key,
-        planVersion: phase.plan.version,
+        plan: plan.key,
+        planVersion: plan.version,
         price,
         position,
         service: { start, end },
         share,
-        corrections: phase.plan.corrections ?? 'nextInvoice',
+        corrections: plan.corrections ?? 'nextInvoice',
         dueAt: inAdvance && start === period.start ? start : period.end,
       }
     }
+    const prices = plan.prices.map((price) =>
+      priceInPeriod(price, period.arrivals.get(plan.key), period.start),
+    )
+    for (const [position, price] of prices.entries()) {
+      yield chargeOf(price, position, `${price.key} ${textOf(price.terms)}`)
+    }
+    const total = boundsPrice(plan)
+    if (total === null) continue
+    const { minimum = null, maximum = null } = plan
+    const bounds = { minimum, maximum, charges: prices.map(keyOf) }
+    const charge = chargeOf(total, prices.length, `${total.key} ${plan.key} ${textOf({ minimum, maximum })}`)
+    yield { ...charge, bounds }
   }
 }
 
 /** Text that is equal for equal terms. */
-function termsText(price: BillablePrice): string {
-  return JSON.stringify(price.terms, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+function textOf(terms: object): string {
+  return JSON.stringify(terms, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
 }

@@ -14,6 +14,7 @@ import type { InvoiceId } from '../id/ids.ts'
 import { type Instant, parseInstant } from '../time/instant.ts'
 import type { Charge } from './charge.ts'
 import type { InvoiceLine } from './invoice.ts'
+import { withBoundTogether } from './plan-bounds.ts'
 import type { CustomerLedger } from './ports.ts'
 
 /** A line of an earlier invoice and what of it can still be given back. */
@@ -151,10 +152,11 @@ export function chargesToBill(
       const missedInAdvance = charge.dueAt === charge.service.start && charge.dueAt < closesAt
       return charge.dueAt === closesAt || closed.has(charge.dueAt) || missedInAdvance
     }
-    if (charge.price.meter === null || voided.has(charge.key)) return true
+    const isFee = charge.price.meter === null && charge.bounds === undefined
+    if (isFee || voided.has(charge.key)) return true
     return charge.service.end >= ratedForGoodBefore || charge.service.end !== before.end
   })
   const owed = new Set(charges.map((charge) => charge.key))
   const dropped = [...invoiced.keys()].filter((key) => !owed.has(key))
-  return { charges: chosen, dropped }
+  return { charges: withBoundTogether(charges, chosen), dropped }
 }

@@ -105,6 +105,11 @@ export function parseRatingRequest(raw: unknown): RatingRequestParse {
   const currency = readCurrency(reader, object)
   if (currency.kind === 'unknown') return faulty(currency.error)
   const terms = readChargeTerms(reader, object, '')
+  terms?.discounts.forEach(({ periods }, i) => {
+    if (periods === undefined) return
+    const detail = 'is for plans: a request is about one period, and the discount is in it or not'
+    reader.fault('invalidRequest', member(member('/discounts', i), 'periods'), detail)
+  })
   const groups = object['groups'] === undefined ? null : readGroups(reader, object)
   const isMatrix = terms?.price.model === 'matrix'
   const quantity =

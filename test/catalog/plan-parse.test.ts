@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePlan, planOfDocument } from '../../src/catalog/plan-parse.ts'
+import { decimal } from '../../src/money/decimal.ts'
 
 const fee = { key: 'fee', name: 'Fee', payment: 'inAdvance', price: { model: 'flat', amount: '10.00' } }
 const use = {
@@ -40,6 +41,22 @@ describe('a plan', () => {
     expect(planOfDocument(JSON.parse(JSON.stringify(definition.document)))).toEqual(definition)
   })
 
+  it('bounds what all its prices come to, and lets discounts end', () => {
+    const parsed = parsePlan({
+      ...withPrice({ discounts: [{ percent: '10', periods: 3 }, { amount: '1' }] }),
+      minimum: '50',
+      maximum: '90',
+    })
+    if (parsed.kind === 'faulty') throw new Error(JSON.stringify(parsed.faults))
+    const { minimum, maximum, prices } = parsed.draft.definition
+    expect([minimum, maximum]).toEqual([decimal('50'), decimal('90')])
+    expect(prices[0]?.terms.discounts).toEqual([
+      { kind: 'percent', percent: decimal('10'), periods: 3 },
+      { kind: 'amount', amount: decimal('1') },
+    ])
+    expect(parsePlan(plan)).toMatchObject({ draft: { definition: { minimum: null, maximum: null } } })
+  })
+
   it('takes effect at once for those who subscribe then, where it says nothing', () => {
     expect(parsePlan(plan)).toMatchObject({
       draft: { effectiveAt: null, existingSubscriptions: 'grandfather' },
@@ -57,6 +74,12 @@ describe('each fault of a plan stands at its pointer', () => {
     [[], ''],
     [{}, '/name', '/currency', '/interval', '/prices'],
     [{ ...plan, title: 'x' }, '/title'],
+    [{ ...plan, minimum: '-1', maximum: 'all' }, '/minimum', '/maximum'],
+    [{ ...plan, minimum: '2', maximum: '1' }, '/minimum'],
+    [{ ...plan, minimum: '1', prices: [{ ...fee, key: 'plan-total' }] }, '/prices/0/key'],
+    [withPrice({ discounts: [{ percent: '10', periods: 0 }] }), '/prices/0/discounts/0/periods'],
+    [withPrice({ discounts: [{ usage: '10', periods: 1.5 }] }), '/prices/0/discounts/0/periods'],
+    [withPrice({ discounts: [{ periods: 3 }] }), '/prices/0/discounts/0'],
     [{ ...plan, 'a/b~c': 1 }, '/a~1b~0c'],
     [{ ...plan, name: '  ' }, '/name'],
     [{ ...plan, name: 'a\nb' }, '/name'],

@@ -7,7 +7,9 @@ import { type Charge, chargesThrough } from '../../src/invoice/charge.ts'
 import { createCrediting } from '../../src/invoice/crediting.ts'
 import type { Invoice } from '../../src/invoice/invoice.ts'
 import { createInvoicing } from '../../src/invoice/invoicing.ts'
+import type { PlanBounds } from '../../src/invoice/plan-total.ts'
 import { rateCharge } from '../../src/invoice/rated-charge.ts'
+import { feeShare } from '../../src/invoice/service-share.ts'
 import { answerAtCut, usageQuestion } from '../../src/invoice/usage-question.ts'
 import { createInvoiceVerifier } from '../../src/invoice/verify.ts'
 import type { Currency } from '../../src/money/currency.ts'
@@ -56,6 +58,8 @@ const graduated = {
   },
 }
 
+const halfPrice = { ...graduated, discounts: [{ percent: '50', periods: 2 }] }
+
 function plans(
   corrections: 'nextInvoice' | 'creditNote',
   proration: ProrationConvention,
@@ -68,6 +72,12 @@ function plans(
     aPlan([fee('29.95', 'inArrears'), metered], { key: 'small' as PlanKey, corrections }),
     aPlan([fee('99.99', 'inArrears'), metered, bytes], { key: 'large' as PlanKey, corrections }),
     aPlan([fee('49.00', 'inAdvance'), bytes], { key: 'ahead' as PlanKey, corrections }),
+    aPlan([fee('15.00', 'inAdvance'), metered, aPrice('bytes', halfPrice, { meter: 'bytes' })], {
+      key: 'bound' as PlanKey,
+      corrections,
+      minimum: decimal('40'),
+      maximum: decimal('70'),
+    }),
   ]
 }
 
@@ -105,10 +115,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('voidEvent' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('change' as const), plan: fc.nat({ max: 2 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('change' as const), plan: fc.nat({ max: 3 }) }) },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('changeAndUndo' as const), plan: fc.nat({ max: 2 }) }),
+    arbitrary: fc.record({ kind: fc.constant('changeAndUndo' as const), plan: fc.nat({ max: 3 }) }),
   },
   {
     weight: 2,
@@ -354,8 +364,24 @@ class History {
     }
   }
 
+  /** What the bounds of a plan come to, from everything that was used. */
+  async rateBounds(charge: Charge, { minimum, maximum, charges }: PlanBounds): Promise<Decimal> {
+    const all = chargesThrough(this.subscription, this.world.now)
+    let sum = ZERO
+    for (const key of charges) {
+      const one = all.find((other) => other.key === key)
+      if (one === undefined) throw new Error(`${key} is no charge`)
+      sum = add(sum, await this.rate(one))
+    }
+    const least = minimum === null ? sum : feeShare(minimum, charge.share, 'USD' as Currency).amount
+    const most = maximum === null ? sum : feeShare(maximum, charge.share, 'USD' as Currency).amount
+    const bound = compare(sum, least) < 0 ? least : compare(sum, most) > 0 ? most : sum
+    return subtract(bound, sum)
+  }
+
   async rate(charge: Charge): Promise<Decimal> {
     const { world } = this
+    if (charge.bounds !== undefined) return this.rateBounds(charge, charge.bounds)
     if (charge.price.meter === null) {
       const fee = rateCharge(charge, null, 'USD' as Currency)
       if (fee.kind === 'refused') throw new Error(fee.error.detail)

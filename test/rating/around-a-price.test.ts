@@ -103,6 +103,10 @@ describe('what stands around a price', () => {
     expect(of({ discounts: [{ percent: '100.01' }] })).toMatchObject({ pointer: '/discounts/0/percent' })
     expect(of({ discounts: [{ percent: '1', amount: '1' }] })).toMatchObject({ pointer: '/discounts/0' })
     expect(of({ discounts: { percent: '1' } })).toMatchObject({ pointer: '/discounts' })
+    // A request is about one period: how long a discount holds is for a plan to say.
+    expect(of({ discounts: [{ percent: '1', periods: 3 }] })).toMatchObject({
+      pointer: '/discounts/0/periods',
+    })
     expect(of({ minimum: '2', maximum: '1' })).toMatchObject({ pointer: '/minimum' })
     expect(of({ commitment: { amount: '1', overage: '2' } })).toMatchObject({
       pointer: '/commitment/overage',
