@@ -6,6 +6,7 @@ import { createBackfillRoutes } from '../http/backfills.ts'
 import { createBackupRoutes } from '../http/backups.ts'
 import { createCustomerRoutes } from '../http/customers.ts'
 import { createEventSchemaRoutes } from '../http/event-schemas.ts'
+import type { OpenMeterReads } from '../http/compat/openmeter.ts'
 import { idempotency } from '../http/idempotency.ts'
 import { createTraceRoutes } from '../http/trace.ts'
 import { createReconcileRoutes } from '../http/reconcile.ts'
@@ -40,6 +41,7 @@ import { ensureAdminKey, startGate, startKeyTable } from './gate.ts'
 import { gateAnswers } from './gate-door.ts'
 import { startGatekeeping } from './gatekeeping.ts'
 import { createHolders } from './holders.ts'
+import { createOpenMeterReads } from './openmeter-reads.ts'
 import { createRebuilds } from './rebuilds.ts'
 import { repeat } from './repeat.ts'
 import { createSettle } from './settle.ts'
@@ -62,6 +64,7 @@ export interface ControlPlane {
   readonly adminKey: string
   /** For proxies in front of the tenant's own API. */
   readonly gate: LocalGate
+  readonly openMeterReads: OpenMeterReads
 }
 
 export interface ControlPlaneOptions {
@@ -264,5 +267,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       onFault: (error, requestId) => onFault(`keeping the answer of request ${requestId}`, error),
     }),
   ]
-  return { authenticator, before, routes, adminKey, gate: gatekeeping.local }
+  const openMeterReads = createOpenMeterReads({
+    ...{ engines, directory, usage, clock },
+    ...{ book: gate.book, customers: control.customers },
+  })
+  return { authenticator, before, routes, adminKey, gate: gatekeeping.local, openMeterReads }
 }

@@ -69,7 +69,7 @@ export async function startControlRole(shell: Shell, role: ControlRole): Promise
   const held = await startDirectory({ ...shell, engines })
   const plane = await startControlPlane({ shell, engines, held, role, tenant })
   // Also where no event is accepted: what was rejected elsewhere is sent again from here.
-  const ingest = createStage1(shell, engines, held, plane.authenticator)
+  const ingest = createStage1(shell, engines, held, plane.authenticator, plane.openMeterReads)
   const apiUrl = await serveApi(shell, {
     events: role.ingests ? ingest.routes : [],
     before: plane.before,

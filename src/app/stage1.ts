@@ -1,3 +1,4 @@
+import type { OpenMeterReads } from '../http/compat/openmeter.ts'
 import { createCompatRoutes } from '../http/compat/routes.ts'
 import type { Api, Authenticator } from '../http/api.ts'
 import { createDeadLetterRoutes } from '../http/dead-letters.ts'
@@ -29,6 +30,7 @@ export function createStage1(
   engines: Pick<Engines, 'log' | 'database'>,
   { directory, schemas, otlpMappings }: Pick<HeldDirectory, 'directory' | 'schemas' | 'otlpMappings'>,
   authenticator: Authenticator,
+  openMeterReads?: OpenMeterReads,
 ): Stage1 {
   const { config, clock, registry, onFault } = shell
   const { log } = engines
@@ -57,6 +59,7 @@ export function createStage1(
       clock,
       newEventId: () => newId('evt', clock),
       subjectOfSubscription: () => null,
+      ...(openMeterReads === undefined ? {} : { openMeterReads }),
     }),
   ]
   const retry = createDeadLetterRetry({ store: letters.store, ingest, clock })
