@@ -21,7 +21,7 @@ beforeAll(async () => {
   }
 })
 afterAll(async () => {
-  await server.kill9()
+  await server.stop()
   rmSync(scratch, { recursive: true, force: true })
 })
 

@@ -9,7 +9,7 @@ import { call, type ServerProcess, startServer } from '../support/server.ts'
 const scratch = mkdtempSync(join(tmpdir(), 'tallyman-openmeter-'))
 let server: ServerProcess
 afterAll(async () => {
-  await server.kill9()
+  await server.stop()
   rmSync(scratch, { recursive: true, force: true })
 })
 

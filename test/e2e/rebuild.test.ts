@@ -11,7 +11,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'tallyman-rebuild-'))
 const dataDirectory = join(scratch, 'data')
 let server: ServerProcess
 afterAll(async () => {
-  await server.kill9()
+  await server.stop()
   rmSync(scratch, { recursive: true, force: true })
 })
 
