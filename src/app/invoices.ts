@@ -71,7 +71,7 @@ export function createInvoices(options: InvoicesOptions): Invoices {
     }),
     usage: source,
     time: control.time,
-    checks: { run: reconciler.conservation },
+    checks: { run: (tenant, cut) => reconciler.conservation(tenant, cut) },
     store,
     metrics: createInvoiceMetrics(registry),
     clock,

@@ -35,11 +35,9 @@ const subjects = z
 
 export const customerRequestShape = z.strictObject({
   ...members,
-  subjects: subjects
-    .optional()
-    .openapi({
-      description: 'Subjects of usage events for which the customer pays; its own key where absent.',
-    }),
+  subjects: subjects.optional().openapi({
+    description: 'Subjects of usage events for which the customer pays; its own key where absent.',
+  }),
   billing: billing.optional(),
   testClock: z.string().nullish().openapi({ description: 'A clock of POST /v1/test-clocks to live by.' }),
 })

@@ -2,7 +2,13 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { CustomerKey, InvoiceId, TenantId } from '../id/ids.ts'
 import type { Invoice } from '../invoice/invoice.ts'
 import type { InvoiceStore } from '../invoice/ports.ts'
-import type { CommandOutcome, HistoryEntry, InvoiceCommand, Payment, ReceivablesStore } from '../invoice/receivable-ports.ts'
+import type {
+  CommandOutcome,
+  HistoryEntry,
+  InvoiceCommand,
+  Payment,
+  ReceivablesStore,
+} from '../invoice/receivable-ports.ts'
 import { type Currency, minorUnitDigits } from '../money/currency.ts'
 import { type Decimal, isNegative, isZero, parseDecimal } from '../money/decimal.ts'
 import { formatInstant, type Instant, parseInstant } from '../time/instant.ts'

@@ -122,7 +122,12 @@ async function ask(
   const headers = { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...more }
   const response = await fetch(`${proxies.get(name)?.url ?? ''}${path}`, { headers })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, problem: () => JSON.parse(text) as unknown }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    problem: () => JSON.parse(text) as unknown,
+  }
 }
 
 /** What every refusal has: section 8 of RFC 9457 and our rule about waiting. */
