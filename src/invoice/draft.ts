@@ -184,10 +184,14 @@ function creditable(
   ledger: CustomerLedger,
 ): ReadonlyMap<InvoiceId, CreditedInvoice> {
   const found = new Map<InvoiceId, CreditedInvoice>()
+  // An invoice that was written off takes no credit notes: what would be one is a line of this invoice.
+  const writtenOff = new Set(
+    ledger.invoices.filter(({ state }) => state === 'uncollectible').map(({ id }) => id),
+  )
   for (const charge of charges) {
     if (charge.corrections !== 'creditNote') continue
     for (const { invoice } of invoiced.get(charge.key)?.creditable ?? []) {
-      const credited = found.has(invoice) ? null : creditedInvoice(ledger, invoice)
+      const credited = found.has(invoice) || writtenOff.has(invoice) ? null : creditedInvoice(ledger, invoice)
       if (credited !== null) found.set(invoice, credited)
     }
   }

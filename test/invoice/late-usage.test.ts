@@ -240,4 +240,22 @@ describe('verification', () => {
     world.events.splice(1, 1, use('2023-11-20', '29'))
     expect(await verifier().verify(TENANT, invoice.id)).toMatchObject({ ok: false })
   })
+
+  it('is a line of the next invoice where the one that billed it was written off, whatever the plan says', async () => {
+    const { world, close } = open(aPlan([volume], { corrections: 'creditNote' }))
+    world.events.push(use('2023-11-10', '90'))
+    const november = await close('2023-12-01', '2023-12-01')
+    if (november.kind !== 'finalized') throw new Error(november.kind)
+    const command = { kind: 'writeOff', reason: null } as const
+    await world.store.receivables.command(TENANT, november.invoice.id, command, world.now)
+    // 120 calls at 0.50 are less than 90 at 1.00.
+    world.events.push(use('2023-11-20', '30'))
+    const december = await close('2024-01-01', '2024-01-01')
+    if (december.kind !== 'finalized') throw new Error(december.kind)
+    expect((await world.store.ledger(TENANT, KEY)).creditNotes).toEqual([])
+    expect(december.invoice.lines).toMatchObject([
+      { kind: 'lateUsage', amount: '-30.00', corrects: ['INV-000001'] },
+      { kind: 'usage', amount: '0.00' },
+    ])
+  })
 })
