@@ -27,7 +27,7 @@ export interface PartitionReplay {
 }
 
 /** Count, sum and xor of the CRC-32 of rows: it does not depend on their order. */
-export interface CanonicalSum {
+interface CanonicalSum {
   readonly rows: number
   readonly sum: number
   readonly xor: number

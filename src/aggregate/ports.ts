@@ -33,7 +33,7 @@ export interface UsageStore {
   close(): Promise<void>
 }
 
-export const STORE_ERROR_CODES = [
+const STORE_ERROR_CODES = [
   'notInstalled',
   'locked',
   'unavailable',

@@ -22,7 +22,7 @@ import type { RollupAudit } from './rollup-audit.ts'
 import { readJournal } from './sink.ts'
 import { readSwept } from './sweeps.ts'
 
-export interface Reconciliation {
+interface Reconciliation {
   readonly ok: boolean
   readonly checks: readonly ReconcileCheck[]
 }

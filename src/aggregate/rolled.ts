@@ -172,6 +172,6 @@ async function readStates(
 }
 
 /** How far a journal reaches, as one number that only grows. */
-export function reachOf(journal: Cut): number {
+function reachOf(journal: Cut): number {
   return journal.reduce((sum, { offset }) => sum + offset, 0)
 }

@@ -37,7 +37,7 @@ export interface Roller extends RollupAudit {
   rebuild(tenant: TenantId, onProgress: (progress: RebuildProgress) => void): Promise<void>
 }
 
-export interface RebuildProgress {
+interface RebuildProgress {
   readonly minutesDone: number
   readonly minutes: number
 }

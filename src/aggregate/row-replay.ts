@@ -16,7 +16,7 @@ export interface ReplayFrom {
   readonly offset: number
 }
 
-export interface ReplayProgress {
+interface ReplayProgress {
   readonly recordsDone: number
   readonly records: number
   readonly rows: number

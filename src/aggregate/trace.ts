@@ -66,7 +66,7 @@ export function createTracer({ store, journal, meters }: TracerDeps): Tracer {
   }
 }
 
-export interface StoredCopy {
+interface StoredCopy {
   readonly type: string
   readonly subject: string
   readonly ts_ms: string
@@ -94,7 +94,7 @@ function readCopies(
 }
 
 /** Which copy counts, and what became of the others; in log order. Pure. */
-export function judgeCopies(rows: readonly StoredCopy[]): readonly TracedCopy[] {
+function judgeCopies(rows: readonly StoredCopy[]): readonly TracedCopy[] {
   const copies = rows.map((row) => ({ row, copy: copyOf(row) }))
   const firstOfKey = new Map<string, CopyRow>()
   for (const { copy } of copies) {

@@ -19,6 +19,7 @@ import { BILL_RUN_LIMITS, type BillRun, createBillRun } from '../invoice/bill-ru
 import { createCrediting } from '../invoice/crediting.ts'
 import { createInvoiceEvidence } from '../invoice/evidence.ts'
 import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
+import type { ConservationChecks } from '../invoice/ports.ts'
 import { createRatedUsage } from '../invoice/rated-usage.ts'
 import { createInvoiceVerifier } from '../invoice/verify.ts'
 import { createBillRunMetrics, createInvoiceMetrics } from '../telemetry/invoice.ts'
@@ -59,6 +60,7 @@ export function createInvoices(options: InvoicesOptions): Invoices {
   const schedule = createBillSchedule(database)
   const commitment = { evidence: usage.reader, leavesMax: COMMITTED_EVENTS_MAX }
   const source = invoiceUsage(usage, engines)
+  const checks: ConservationChecks = { run: (tenant, cut) => reconciler.conservation(tenant, cut) }
   const deps = {
     directory: createBillingDirectory({
       customers: control.customers,
@@ -71,7 +73,7 @@ export function createInvoices(options: InvoicesOptions): Invoices {
     }),
     usage: source,
     time: control.time,
-    checks: { run: (tenant, cut) => reconciler.conservation(tenant, cut) },
+    checks,
     store,
     metrics: createInvoiceMetrics(registry),
     clock,

@@ -51,7 +51,7 @@ export interface VolumePrice {
   readonly flatFeeOnZeroUsage: boolean
 }
 
-export interface Stair {
+interface Stair {
   readonly upTo: Decimal | null
   readonly amount: Decimal
 }

@@ -24,7 +24,7 @@ export class ApiProblem extends CliFailure {
 
 type Query = Readonly<Record<string, string | readonly string[] | undefined>>
 
-export interface ServerSentEvent {
+interface ServerSentEvent {
   readonly name: string
   readonly data: string
 }

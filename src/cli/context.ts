@@ -130,7 +130,7 @@ export function pause(ms: number, interrupted: AbortSignal): Promise<void> {
   })
 }
 
-export function untilInterrupted(interrupted: AbortSignal): Promise<void> {
+function untilInterrupted(interrupted: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (interrupted.aborted) resolve()
     else interrupted.addEventListener('abort', () => resolve(), { once: true })

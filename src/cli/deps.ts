@@ -34,7 +34,7 @@ export interface BackupSummary {
   readonly bytes: string
 }
 
-export interface BackupProgress {
+interface BackupProgress {
   readonly signal: AbortSignal
   readonly onStep: (text: string) => void
 }

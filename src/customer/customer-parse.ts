@@ -7,7 +7,7 @@ import { isTimeZone } from '../time/calendar.ts'
 import type { BillingDetails, CustomerDefinition, CustomerTaxRate, PostalAddress } from './customer.ts'
 
 /** One fault of a body, by JSON pointer. */
-export interface CustomerFault {
+interface CustomerFault {
   readonly pointer: string
   readonly detail: string
 }

@@ -16,7 +16,7 @@ export type AdvanceOutcome =
   /** A clock never goes back: what was due has run. */
   | { readonly kind: 'backwards'; readonly clock: TestClock }
 
-export interface CreateTestClockOutcome {
+interface CreateTestClockOutcome {
   readonly kind: 'created' | 'exists'
   /** The one that is there now. */
   readonly clock: TestClock

@@ -1,4 +1,4 @@
-export const DATABASE_ERROR_CODES = [
+const DATABASE_ERROR_CODES = [
   /** Another living process uses the data directory. */
   'inUse',
   /** The embedded server could not be installed, initialized or started. */

@@ -15,7 +15,7 @@ const PAGE_BYTES = 8 * 1024 * 1024
 /** The migrations' own table: a restored database has its own. */
 const MIGRATIONS = 'schema_migrations'
 
-export interface ExportedRows {
+interface ExportedRows {
   readonly table: string
   readonly rows: string
 }

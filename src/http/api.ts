@@ -7,7 +7,7 @@ import type { Instant } from '../time/instant.ts'
 import { type Fault, type Problem, ProblemError, problemResponse, REQUEST_ID } from './problem.ts'
 import { withoutRoute } from './without-route.ts'
 
-export const SCOPES = ['ingest', 'read', 'admin'] as const
+const SCOPES = ['ingest', 'read', 'admin'] as const
 /** `admin` includes `read` and `ingest`. */
 export type Scope = (typeof SCOPES)[number]
 
@@ -18,7 +18,7 @@ export interface Principal {
   readonly scopes: readonly Scope[]
 }
 
-export type Authentication =
+type Authentication =
   | { readonly kind: 'authenticated'; readonly principal: Principal }
   | {
       readonly kind: 'refused'
@@ -33,10 +33,10 @@ export interface Authenticator {
 }
 
 /** Runs what follows once for its Idempotency-Key, or answers as it was answered before. */
-export type Repeats = (c: Context<ApiEnv>, next: Next) => Promise<Response | undefined>
+type Repeats = (c: Context<ApiEnv>, next: Next) => Promise<Response | undefined>
 
 /** The same for every attempt to run one command. */
-export interface Repeatable {
+interface Repeatable {
   readonly firstAt: Instant
   readonly seed: Uint8Array
 }

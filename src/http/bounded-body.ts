@@ -4,7 +4,7 @@ import type { ApiEnv } from './api.ts'
 import { ProblemError } from './problem.ts'
 
 /** Longest time from the first byte of a body to its last: a slow sender must not hold memory for ever. */
-export const BODY_MS_MAX = 30_000
+const BODY_MS_MAX = 30_000
 
 /** Bytes of bodies that may be arriving at one time. */
 export const BODIES_BYTES_MAX = 67_108_864

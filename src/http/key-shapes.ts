@@ -7,7 +7,7 @@ import { ENVIRONMENTS } from '../provision/key-format.ts'
 import { formatInstant, type Instant, parseInstant } from '../time/instant.ts'
 
 /** RFC 3339 in, an instant inside. */
-export const instantText = z
+const instantText = z
   .string()
   .transform((text, context): Instant => {
     const instant = parseInstant(text)

@@ -62,7 +62,7 @@ export function createOpenApiRoutes(version: string, routes: readonly Api[]): Ap
 }
 
 /** One document of all route modules: what each describes, and what is the same for every route. */
-export function openApiDocument(version: string, routes: readonly Api[]): OpenApiDocument {
+function openApiDocument(version: string, routes: readonly Api[]): OpenApiDocument {
   const all = createRouter()
   for (const one of routes) all.route('/', one)
   all.openAPIRegistry.register('Problem', problemShape)

@@ -19,7 +19,7 @@ export interface RebuildJob {
   readonly failure?: string
 }
 
-export type RebuildStart =
+type RebuildStart =
   | { readonly kind: 'started'; readonly job: RebuildJob }
   | { readonly kind: 'busy' }
   /** Another process aggregates. */

@@ -1,5 +1,5 @@
 /** Longest key of a customer, meter, plan, price or quota. */
-export const RESOURCE_KEY_CHARS_MAX = 128
+const RESOURCE_KEY_CHARS_MAX = 128
 
 const RESOURCE_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 

@@ -12,7 +12,7 @@ import {
 } from './dead-letter.ts'
 
 /** A rejected event as the stage hands it over. */
-export interface RejectedEvent {
+interface RejectedEvent {
   readonly tenant: TenantId
   readonly reason: RejectionReason
   readonly named: EventNames

@@ -5,7 +5,7 @@ import type { EventLog, LogRecord } from '../usage/event-log.ts'
 import { PackWalker } from '../usage/pack-walker.ts'
 import { TOPIC_EVENTS } from '../usage/topics.ts'
 
-export interface TailFilter {
+interface TailFilter {
   readonly tenant: TenantId
   readonly type?: string | undefined
   readonly subject?: string | undefined
@@ -37,7 +37,7 @@ export interface EventTailOptions {
   readonly limits?: Partial<Record<keyof typeof TAIL_LIMITS, number>>
 }
 
-export const TAIL_LIMITS = {
+const TAIL_LIMITS = {
   clientsMax: 16,
   /** Messages that wait for one client; a slower one is dropped. */
   clientBytesMax: 1_048_576,

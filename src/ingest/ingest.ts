@@ -34,7 +34,7 @@ export interface IngestRequest {
   readonly backfill?: BackfillBounds
 }
 
-export interface CorrectionRequest {
+interface CorrectionRequest {
   readonly tenant: TenantId
   readonly kind: CorrectionKind
   readonly contentEncoding: string | undefined

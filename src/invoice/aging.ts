@@ -3,7 +3,7 @@ import type { Instant } from '../time/instant.ts'
 import { localDaysIn } from '../time/local-day.ts'
 
 /** Something that lowered what is owed on an invoice: a payment or a credit note. */
-export interface Settlement {
+interface Settlement {
   readonly at: Instant
   readonly amount: Decimal
 }

@@ -55,7 +55,7 @@ export interface BillRunDeps extends InvoicingDeps {
   readonly onFault: (what: string, error: unknown) => void
 }
 
-export interface BillRunReport {
+interface BillRunReport {
   readonly finalized: number
   readonly credited: number
   /** Closes that had nothing to bill. */

@@ -14,7 +14,7 @@ export interface Party {
   readonly email: string | null
 }
 
-export interface TaxRate {
+interface TaxRate {
   readonly name: string
   /** A share: 0.19 is nineteen percent. */
   readonly rate: Decimal

@@ -8,19 +8,19 @@ import type { InvoiceArchive, UsageEvidence } from './ports.ts'
 import { eventsBehind, leavesBehind } from './usage-commitment.ts'
 import type { UsageQuestion } from './usage-question.ts'
 
-export interface LineEventsPage {
+interface LineEventsPage {
   readonly events: readonly CanonicalEvent[]
   /** Where the next page begins; null at the end. */
   readonly next: string | null
 }
 
-export type LineEventsOutcome =
+type LineEventsOutcome =
   | ({ readonly kind: 'events' } & LineEventsPage)
   | { readonly kind: 'unknownInvoice' }
   | { readonly kind: 'unknownLine' }
   | { readonly kind: 'badCursor' }
 
-export type InclusionOutcome =
+type InclusionOutcome =
   | {
       readonly kind: 'included'
       readonly leaf: string

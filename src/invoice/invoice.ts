@@ -18,7 +18,7 @@ export const LINE_KINDS = [
   /** On credit notes only: what is given back by decision, whatever was used. */
   'credit',
 ] as const
-export type LineKind = (typeof LINE_KINDS)[number]
+type LineKind = (typeof LINE_KINDS)[number]
 
 /** One step of a line's formula: `quantity × unitAmount = amount`, exact. */
 export interface LineStep {
@@ -41,7 +41,7 @@ export interface LineTaxRate {
 }
 
 /** The events behind a metered line, committed to by a Merkle tree over them (merkle.ts). */
-export interface LineUsage {
+interface LineUsage {
   /** Canonical events that the quantity was counted from. */
   readonly events: number
   /** Hexadecimal; null where no commitment was made. */

@@ -135,7 +135,7 @@ export interface CustomerLedger {
   }[]
 }
 
-export interface LedgerLine {
+interface LedgerLine {
   readonly invoice: InvoiceId
   readonly number: string
   readonly line: InvoiceLine
@@ -227,7 +227,7 @@ export interface InvoiceStore {
 }
 
 /** What an invoice was computed from and what was stored of it. */
-export interface InvoiceRecord {
+interface InvoiceRecord {
   readonly tenant: TenantId
   readonly customer: CustomerKey
   /** The stored bytes. */

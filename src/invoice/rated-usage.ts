@@ -33,7 +33,7 @@ export interface RatedUsageRow {
   readonly end: string
 }
 
-export interface RatedUsagePosition {
+interface RatedUsagePosition {
   readonly endsAt: Instant
   readonly invoice: InvoiceId
   readonly position: number

@@ -82,7 +82,7 @@ export interface ReceivablesStore {
   balance(tenant: TenantId, customer: CustomerKey): Promise<ReadonlyMap<string, string>>
 }
 
-export interface CreditNotePage {
+interface CreditNotePage {
   readonly data: readonly CreditNote[]
   readonly next: InvoicePosition | null
 }

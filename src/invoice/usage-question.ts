@@ -10,7 +10,7 @@ import type { UsageSource } from './ports.ts'
 import type { MeteredQuantity } from './rated-charge.ts'
 
 /** Subjects whose usage is the customer's throughout an interval. */
-export interface UsageSlice {
+interface UsageSlice {
   readonly subjects: readonly SubjectId[]
   readonly interval: Interval
 }

@@ -8,14 +8,14 @@ import type { InvoiceDocument } from './invoice.ts'
 import type { InvoiceArchive, UsageSource } from './ports.ts'
 
 /** Where what was computed again differs from what is stored. */
-export interface Difference {
+interface Difference {
   /** JSON pointer into the invoice. */
   readonly pointer: string
   readonly stored: string | null
   readonly computed: string | null
 }
 
-export type Verification =
+type Verification =
   | {
       readonly kind: 'verified'
       readonly ok: boolean

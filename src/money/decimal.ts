@@ -13,7 +13,7 @@ export type DecimalParse =
 export type RoundingMode = 'halfUp' | 'halfEven' | 'halfDown' | 'up' | 'down' | 'ceiling' | 'floor'
 
 /** The most significant digits that are read from outside: what `Decimal(38, s)` of the stores can hold. */
-export const DIGITS_MAX = 38
+const DIGITS_MAX = 38
 
 export const ZERO: Decimal = { coefficient: 0n, scale: 0 }
 export const ONE: Decimal = { coefficient: 1n, scale: 0 }

@@ -62,10 +62,7 @@ export interface Refusal {
 export type Judgement = { readonly kind: 'admitted' } | Refusal
 
 /** What a decision looks at in a key. */
-export type JudgedKey = Pick<
-  KeyState,
-  'scopes' | 'ipRanges' | 'notBefore' | 'expiresAt' | 'revokedAt' | 'causes'
->
+type JudgedKey = Pick<KeyState, 'scopes' | 'ipRanges' | 'notBefore' | 'expiresAt' | 'revokedAt' | 'causes'>
 
 export interface Presented {
   readonly key: JudgedKey

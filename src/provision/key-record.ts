@@ -6,7 +6,7 @@ import type { KeyState, Rate } from './key-state.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** What many keys have in common; kept once for all of them. */
-export interface KeyTemplate {
+interface KeyTemplate {
   readonly tenant: TenantId
   readonly environment: Environment
   readonly scopes: readonly string[]

@@ -16,7 +16,7 @@ const API_SCOPES = ['ingest', 'read', 'admin'] as const
 type ApiScope = (typeof API_SCOPES)[number]
 
 /** The shape that the API's authenticator answers with. */
-export type KeyAuthentication =
+type KeyAuthentication =
   | {
       readonly kind: 'authenticated'
       readonly principal: {

@@ -7,10 +7,9 @@ import type { KeyCondition, KeyState } from './key-state.ts'
 import { importKey, type KeyRequest, type MintContext, mintKey, mintSecret } from './mint.ts'
 import type { Assignment, HolderDirectory, KeyChangeOutcome, KeyStore, RotateOutcome } from './ports.ts'
 
-export type MintOutcome =
-  { readonly kind: 'minted'; readonly key: string; readonly state: KeyState } | MintFault
+type MintOutcome = { readonly kind: 'minted'; readonly key: string; readonly state: KeyState } | MintFault
 
-export interface MintFault {
+interface MintFault {
   readonly kind: 'refused'
   readonly code:
     | 'unknownCustomer'
@@ -24,7 +23,7 @@ export interface MintFault {
   readonly detail: string
 }
 
-export type RotatedKey =
+type RotatedKey =
   | {
       readonly kind: 'rotated'
       readonly key: string

@@ -2,7 +2,7 @@ import { compare, type Decimal, decimal, multiply, toText } from '../money/decim
 import { type Instant, instantOf } from '../time/instant.ts'
 import type { Rung } from './quota.ts'
 
-export const PHASES = ['open', 'grace', 'throttled', 'overage', 'exhausted', 'suspended', 'revoked'] as const
+const PHASES = ['open', 'grace', 'throttled', 'overage', 'exhausted', 'suspended', 'revoked'] as const
 export type Phase = (typeof PHASES)[number]
 
 export interface LadderInputs {

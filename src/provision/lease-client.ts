@@ -3,8 +3,8 @@ import type { AcquireAnswer } from './ledger/account.ts'
 import type { Answer, Command } from './ledger/command.ts'
 import { createWallet, type Held, type Returned, type Wallet } from './wallet.ts'
 
-export type AcquireCommand = Extract<Command, { kind: 'acquire' }>
-export type Denial = Extract<AcquireAnswer, { kind: 'denied' }>
+type AcquireCommand = Extract<Command, { kind: 'acquire' }>
+type Denial = Extract<AcquireAnswer, { kind: 'denied' }>
 
 /** One account as an enforcer sees it: its leases, and the one question to the authority that is under way. */
 export interface LeaseClient {

@@ -17,7 +17,7 @@ export interface LeasedQuotas {
 }
 
 /** The figures that an observed quota has from the usage store, from the books instead. */
-export interface LeasedStanding {
+interface LeasedStanding {
   readonly epoch: Epoch
   readonly used: string
   readonly topUps: string

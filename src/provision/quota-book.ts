@@ -10,7 +10,7 @@ import type { Quota, Rung } from './quota.ts'
 import type { Quotas } from './quotas.ts'
 import type { Notice } from './settle.ts'
 
-export interface QuotaFault {
+interface QuotaFault {
   readonly kind: 'refused'
   readonly code: 'unknownMeter' | 'meterMissing' | 'repeatedRung' | 'limitFraction' | 'rungNotLeased'
   readonly pointer: string
@@ -26,7 +26,7 @@ export interface HeldQuota {
   readonly notices: readonly Notice[]
 }
 
-export type TopUpOutcome =
+type TopUpOutcome =
   /** Units of leased quotas are whole. */
   | { readonly kind: 'fraction' }
   | { readonly kind: 'added' | 'repeated'; readonly held: HeldQuota }

@@ -6,7 +6,7 @@ export const QUOTA_PERIODS = ['hour', 'day', 'month', 'billingPeriod', 'prepaid'
 export type QuotaPeriod = (typeof QUOTA_PERIODS)[number]
 
 export const RUNG_ACTIONS = ['notify', 'grace', 'throttle', 'overage', 'block', 'suspend', 'revoke'] as const
-export type RungAction = (typeof RUNG_ACTIONS)[number]
+type RungAction = (typeof RUNG_ACTIONS)[number]
 
 /** One step of a ladder: from `at` times the limit on, `action`. Rungs are ordered by `at`. */
 export type Rung = {

@@ -3,7 +3,7 @@ import type { Checked } from './gatekeeper.ts'
 import type { Reserved } from './enforcer.ts'
 
 /** Units that are held for work whose cost is not known yet. */
-export interface Reservation {
+interface Reservation {
   readonly id: string
   readonly tenant: TenantId
   readonly expiresAtMs: number

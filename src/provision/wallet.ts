@@ -8,7 +8,7 @@ export interface Held {
 }
 
 /** A lease in the hands of its holder. `left + held + used` is always `units`. */
-export interface LocalLease {
+interface LocalLease {
   readonly id: string
   readonly units: bigint
   readonly epoch: Lease['epoch']

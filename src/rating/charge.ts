@@ -20,7 +20,7 @@ import type { EventAmounts, QuantityGroup } from './rating-request.ts'
 import { convertUnits } from './unit-conversion.ts'
 
 /** What was used from the start of a period. */
-export interface PeriodUsage {
+interface PeriodUsage {
   readonly quantity: Decimal
   readonly groups: readonly QuantityGroup[] | null
   readonly events?: EventAmounts

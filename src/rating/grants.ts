@@ -16,7 +16,7 @@ export interface Grant {
   readonly rollover: { readonly min: Decimal; readonly max: Decimal }
 }
 
-export interface GrantUsage {
+interface GrantUsage {
   readonly at: Instant
   readonly amount: Decimal
 }

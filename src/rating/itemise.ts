@@ -3,7 +3,7 @@ import { type Currency, minorUnitDigits, roundToMinorUnit } from '../money/curre
 import { add, type Decimal, isNegative, isZero, negate, subtract, ZERO } from '../money/decimal.ts'
 import type { Rated, RatedLine } from './rating-outcome.ts'
 
-export type ReductionKind = 'percentDiscount' | 'amountDiscount' | 'maximum'
+type ReductionKind = 'percentDiscount' | 'amountDiscount' | 'maximum'
 
 /** A charge with the reductions that fall on it. Amounts are in the currency's minor unit. */
 export interface Item {

@@ -13,9 +13,9 @@ const groupsMax = 10_000
 const eventsMax = 1_000_000
 
 /** What a request is told by; as it came. */
-export type RatingRequestId = string | number | null
+type RatingRequestId = string | number | null
 
-export interface RatedLineJson {
+interface RatedLineJson {
   readonly kind: RatedLineKind
   readonly description: string
   readonly quantity: string
@@ -34,7 +34,7 @@ export type RatingAnswer =
     }
   | { readonly id: RatingRequestId; readonly error: RatingError }
 
-export type RatingRequestParse =
+type RatingRequestParse =
   | { readonly kind: 'request'; readonly request: RatingRequest }
   | { readonly kind: 'faulty'; readonly error: RatingError }
 
@@ -94,7 +94,7 @@ const MEMBERS = [
 ]
 
 /** Reads a rating request. The first fault in the order of the contract is told, with its JSON pointer. */
-export function parseRatingRequest(raw: unknown): RatingRequestParse {
+function parseRatingRequest(raw: unknown): RatingRequestParse {
   const reader = new JsonReader()
   const given = reader.object(raw, '', MEMBERS)
   if (given === null) return faulty(reader.faults[0])

@@ -32,7 +32,7 @@ export function readMigrations(directory: string = SHIPPED): readonly Migration[
 }
 
 /** Statements end with a semicolon at a line's end; lines that begin with `--` are comments. */
-export function splitStatements(text: string): readonly string[] {
+function splitStatements(text: string): readonly string[] {
   return text
     .split('\n')
     .filter((line) => !line.trimStart().startsWith('--'))

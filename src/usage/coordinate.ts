@@ -12,7 +12,7 @@ export interface Coordinate {
 }
 
 /** The end of a partition: every record with a smaller offset lies before it. */
-export interface PartitionEnd {
+interface PartitionEnd {
   readonly partition: number
   readonly offset: number
 }

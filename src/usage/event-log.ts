@@ -90,7 +90,7 @@ export interface EventLog {
   close(): Promise<void>
 }
 
-export const LOG_ERROR_CODES = [
+const LOG_ERROR_CODES = [
   'unavailable',
   'unknownTopic',
   'partitionMismatch',

@@ -4,7 +4,7 @@ import { compare, type Decimal, isNegative, ONE, parseDecimal, toText } from '..
 import { type Aggregation, AGGREGATIONS, type Meter } from './meter.ts'
 
 /** One fault of a body, by JSON pointer. */
-export interface MeterFault {
+interface MeterFault {
   readonly pointer: string
   readonly detail: string
 }

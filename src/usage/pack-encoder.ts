@@ -1,7 +1,7 @@
 import type { Instant } from '../time/instant.ts'
 
 /** Magic byte 0 and the schema's id in the Confluent framing: `schemas/avro/usage-pack.v1.avsc` is id 1. */
-export const PACK_FRAME = Uint8Array.of(0, 0, 0, 0, 1)
+const PACK_FRAME = Uint8Array.of(0, 0, 0, 0, 1)
 
 /** Room kept in front of the events for the frame, `ingestedAt` and the count, which are known last. */
 const HEADER_BYTES_MAX = PACK_FRAME.length + 10 + 5

@@ -1,5 +1,5 @@
 /** Confluent framing: magic byte 0 and the schema's id, big-endian. */
-export const PACK_SCHEMA_ID = 1
+const PACK_SCHEMA_ID = 1
 const HEADER_BYTES = 5
 
 /** A record of the event topic that is not a well-formed pack. Nothing downstream can mend it. */

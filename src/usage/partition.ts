@@ -92,7 +92,7 @@ const SEED = 0x9747b28c
 const M = 0x5bd1e995
 
 /** MurmurHash2 of the first `length` bytes, as `org.apache.kafka.common.utils.Utils.murmur2` computes it. */
-export function murmur2(bytes: Uint8Array, length: number): number {
+function murmur2(bytes: Uint8Array, length: number): number {
   let h = SEED ^ length
   let i = 0
   for (; i + 4 <= length; i += 4) {

@@ -107,7 +107,7 @@ export interface EventsPage {
 }
 
 /** What became of one copy of an event. */
-export type CopyStanding =
+type CopyStanding =
   | { readonly kind: 'canonical' }
   | { readonly kind: 'duplicate'; readonly of: Coordinate }
   /** Same identity, other time, subject, type or properties: the first copy counts. */

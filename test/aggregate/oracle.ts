@@ -42,7 +42,7 @@ export async function readLog(log: EventLog): Promise<readonly OracleEvent[]> {
 const HORIZON_MS = 35 * 86_400_000
 
 /** The first copy of each identity counts, unless it is taken back; copies more than 35 days apart are two events. */
-export function countedEvents(all: readonly OracleEvent[], tenant: string): readonly OracleEvent[] {
+function countedEvents(all: readonly OracleEvent[], tenant: string): readonly OracleEvent[] {
   const byIdentity = Map.groupBy(
     all.filter((event) => event.tenant === tenant),
     ({ source, id }) => JSON.stringify([source, id]),
@@ -77,7 +77,7 @@ export interface OracleRow {
 const QUARTER_MS = 900_000
 
 /** Maximal runs of quarter hours that bear the same local label. */
-export function oracleWindows(
+function oracleWindows(
   interval: Interval,
   window: UsageRequest['window'],
   zone: string,

@@ -3,7 +3,7 @@ import type { ChargeTerms, Discount, PriceModel, SimplePrice } from '../../src/c
 import type { Decimal } from '../../src/money/decimal.ts'
 
 /** Decimals of 0 or more, with as many digits behind the point as prices and quantities have. */
-export function decimals(max: bigint, scaleMax: number): fc.Arbitrary<Decimal> {
+function decimals(max: bigint, scaleMax: number): fc.Arbitrary<Decimal> {
   return fc
     .tuple(fc.bigInt({ min: 0n, max }), fc.nat(scaleMax))
     .map(([coefficient, scale]) => ({ coefficient, scale }))

@@ -62,7 +62,7 @@ function tierOf(tiers: readonly Bounded[], units: Fraction): number {
 }
 
 /** The price of units of 0 or more. */
-export function priceOf(price: SimplePrice, units: Fraction): Fraction {
+function priceOf(price: SimplePrice, units: Fraction): Fraction {
   const used = units.n > 0n
   switch (price.model) {
     case 'flat':

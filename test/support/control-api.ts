@@ -38,7 +38,7 @@ export interface ControlApi {
 }
 
 /** Keys are named by their scope; `other` is an administrator of another tenant. */
-export const scopeAuthenticator: Authenticator = {
+const scopeAuthenticator: Authenticator = {
   authenticate: (key) =>
     key === 'admin' || key === 'read' || key === 'ingest' || key === 'other'
       ? {

@@ -14,7 +14,7 @@ export async function openTestDatabase(): Promise<Database> {
 }
 
 /** As `openTestDatabase`, before any migration. */
-export async function openEmptyDatabase(): Promise<Database> {
+async function openEmptyDatabase(): Promise<Database> {
   const url = process.env['DATABASE_URL']
   return url === undefined ? openEmbedded() : openOnServer(url)
 }

@@ -13,7 +13,7 @@ import { createInvoiceVerifier } from '../../src/invoice/verify.ts'
 import { fakeDeps, fakeUsage, TENANT, type FakeBilling } from './invoicing.ts'
 import { memoryStore, type MemoryInvoiceStore } from './memory-invoice-store.ts'
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly type: string
   readonly headers: Headers

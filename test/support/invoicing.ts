@@ -32,7 +32,7 @@ import type { Meter } from '../../src/usage/meter.ts'
 export const TENANT = 'default' as TenantId
 export const ACME = 'acme' as CustomerKey
 
-export const SELLER: Seller = {
+const SELLER: Seller = {
   name: 'Example Cloud GmbH',
   addressLines: ['Hauptstraße 1', '10115 Berlin', 'Germany'],
   taxId: 'DE123456789',
@@ -226,7 +226,7 @@ export function fakeUsage(events: readonly FakeUsage[]): FakeUsageSource {
   }
 }
 
-export const NO_METRICS: InvoiceMetrics = { closed: () => undefined, finalized: () => undefined }
+const NO_METRICS: InvoiceMetrics = { closed: () => undefined, finalized: () => undefined }
 
 export interface FakeBilling {
   readonly customer?: BillableCustomer

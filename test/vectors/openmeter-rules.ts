@@ -53,7 +53,7 @@ export const openMeterFunctions: Readonly<Record<string, Mapping>> = {
   prorate: mapProration,
 }
 
-export function mapSlices(vector: Field): Mapped {
+function mapSlices(vector: Field): Mapped {
   vector.at('config').describes('from_exclusive', 'to_inclusive')
   const terms = request(vector)
   const { price } = terms
@@ -84,7 +84,7 @@ export function mapSlices(vector: Field): Mapped {
   return compareWith(vector.at('expected').raw, { slices, cumulative_total_at_to: amountAt(to) })
 }
 
-export function mapUsageDiscount(vector: Field): Mapped {
+function mapUsageDiscount(vector: Field): Mapped {
   const config = vector.at('config')
   const price: Price = config.at('price').exists
     ? priceOf(config.at('price'))
@@ -108,7 +108,7 @@ export function mapUsageDiscount(vector: Field): Mapped {
   })
 }
 
-export function mapConversion(vector: Field): Mapped {
+function mapConversion(vector: Field): Mapped {
   const conversion = conversionOf(vector.at('config'))
   const metered = quantity(vector, 'quantity')
   return compareWith(vector.at('expected').raw, {
@@ -120,7 +120,7 @@ export function mapConversion(vector: Field): Mapped {
 }
 
 /** The amounts are rated as amounts: what was billed before is the quantity before. */
-export function mapMaximumSpend(vector: Field): Mapped {
+function mapMaximumSpend(vector: Field): Mapped {
   const config = vector.at('config')
   const line = config.at('line')
   const amount = multiply(decimal(line.at('quantity').text()), decimal(line.at('per_unit_amount').text()))
@@ -150,7 +150,7 @@ const ROUNDING_MODES: Readonly<Record<string, RoundingMode>> = {
   floor: 'floor',
 }
 
-export function mapRounding(vector: Field): Mapped {
+function mapRounding(vector: Field): Mapped {
   const mode = ROUNDING_MODES[vector.at('config', 'mode').text()]
   if (mode === undefined) throw new Error('no such rounding mode')
   const amount = decimal(vector.at('usage', 'amount').text())
@@ -158,7 +158,7 @@ export function mapRounding(vector: Field): Mapped {
   return compareWith(vector.at('expected').raw, { rounded: toText(round(amount, digits, mode)) })
 }
 
-export function mapAllocation(vector: Field): Mapped {
+function mapAllocation(vector: Field): Mapped {
   const config = vector.at('config')
   config.says('method', 'largest_remainder')
   const items = vector
@@ -183,7 +183,7 @@ export function mapAllocation(vector: Field): Mapped {
 
 const EMPTY_SERVICE = 'policy: a service without length takes up no share of its period'
 
-export function mapProration(vector: Field): Mapped {
+function mapProration(vector: Field): Mapped {
   const config = vector.at('config')
   config.describes('basis', 'mode')
   const prorates = config.at('enabled').flag() && config.at('mode').text() === 'prorate_prices'

@@ -56,7 +56,7 @@ export interface MeterQuery {
 }
 
 /** One row of a meter query; `value` is decimal text. */
-export interface MeterRow {
+interface MeterRow {
   readonly value: string
   readonly windowStart: Instant
   readonly windowEnd: Instant
@@ -73,7 +73,7 @@ export interface EntitlementValue {
 }
 
 /** An event as `GET /api/v1/events` shows it. */
-export interface ListedEvent {
+interface ListedEvent {
   readonly id: string
   readonly source: string
   readonly type: string

@@ -92,14 +92,14 @@ function settledRows({ total, amountPaid, amountCredited, state }: Invoice): rea
 }
 
 /** Digits before the point in groups of three: `18,059,974.5`. */
-export function grouped(decimalText: string): string {
+function grouped(decimalText: string): string {
   const [whole = '', fraction] = decimalText.split('.')
   const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',')
   return fraction === undefined ? spaced : `${spaced}.${fraction}`
 }
 
 /** From the first to the last day, both included, as people count: `1 Nov 2023 – 30 Nov 2023`. */
-export function periodText(start: string, end: string, timezone: string): string {
+function periodText(start: string, end: string, timezone: string): string {
   const first = instantIn(start)
   const last = instantIn(end)
   const from = dayText(first, timezone)

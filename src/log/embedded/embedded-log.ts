@@ -31,7 +31,7 @@ export interface EmbeddedLogOptions {
 }
 
 /** A topic as it was copied: readable at least up to these offsets. */
-export interface CopiedTopic {
+interface CopiedTopic {
   readonly topic: string
   readonly ends: readonly Position[]
 }

@@ -77,7 +77,7 @@ export type AcquireAnswer =
     }
 
 /** The last acquire of a holder, to be answered the same when it comes again. */
-export interface Session {
+interface Session {
   readonly incarnation: number
   readonly sequence: number
   readonly answer: AcquireAnswer | null
