@@ -33,17 +33,15 @@ export interface UsageStore {
   close(): Promise<void>
 }
 
-const STORE_ERROR_CODES = [
-  'notInstalled',
-  'locked',
-  'unavailable',
-  'migrationChanged',
-  'newerSchema',
-  'rowsLost',
-  'statementFailed',
-  'closed',
-] as const
-export type StoreErrorCode = (typeof STORE_ERROR_CODES)[number]
+export type StoreErrorCode =
+  | 'notInstalled'
+  | 'locked'
+  | 'unavailable'
+  | 'migrationChanged'
+  | 'newerSchema'
+  | 'rowsLost'
+  | 'statementFailed'
+  | 'closed'
 
 /** A fault of the usage store, in words for an operator. */
 export class StoreError extends Error {

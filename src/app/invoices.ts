@@ -19,7 +19,7 @@ import { BILL_RUN_LIMITS, type BillRun, createBillRun } from '../invoice/bill-ru
 import { createCrediting } from '../invoice/crediting.ts'
 import { createInvoiceEvidence } from '../invoice/evidence.ts'
 import { createInvoicing, INVOICING_LIMITS } from '../invoice/invoicing.ts'
-import type { ConservationChecks } from '../invoice/ports.ts'
+import type { ConservationChecks, CustomerTime } from '../invoice/ports.ts'
 import { createRatedUsage } from '../invoice/rated-usage.ts'
 import { createInvoiceVerifier } from '../invoice/verify.ts'
 import { createBillRunMetrics, createInvoiceMetrics } from '../telemetry/invoice.ts'
@@ -82,7 +82,7 @@ export function createInvoices(options: InvoicesOptions): Invoices {
     commitment,
   }
   const invoicing = createInvoicing(deps)
-  const { nowOf } = control.time
+  const nowOf: CustomerTime['nowOf'] = (tenant, customer) => control.time.nowOf(tenant, customer)
   const billRun = createBillRun({
     ...deps,
     invoicing,

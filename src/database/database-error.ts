@@ -1,20 +1,18 @@
-const DATABASE_ERROR_CODES = [
+export type DatabaseErrorCode =
   /** Another living process uses the data directory. */
-  'inUse',
+  | 'inUse'
   /** The embedded server could not be installed, initialized or started. */
-  'cannotStart',
+  | 'cannotStart'
   /** No server answers at the address. */
-  'unreachable',
+  | 'unreachable'
   /** The embedded server ended although nobody stopped it. */
-  'lost',
+  | 'lost'
   /** The schema is not one that this program can use. */
-  'migration',
+  | 'migration'
   /** The server is older than what the schema needs. */
-  'unsupportedServer',
+  | 'unsupportedServer'
   /** A backup that does not fit the schema. */
-  'restore',
-] as const
-export type DatabaseErrorCode = (typeof DATABASE_ERROR_CODES)[number]
+  | 'restore'
 
 /** A fault of the database. The message says what to do about it, in words for an operator. */
 export class DatabaseError extends Error {

@@ -7,9 +7,8 @@ import type { Instant } from '../time/instant.ts'
 import { type Fault, type Problem, ProblemError, problemResponse, REQUEST_ID } from './problem.ts'
 import { withoutRoute } from './without-route.ts'
 
-const SCOPES = ['ingest', 'read', 'admin'] as const
 /** `admin` includes `read` and `ingest`. */
-export type Scope = (typeof SCOPES)[number]
+export type Scope = 'ingest' | 'read' | 'admin'
 
 /** Who calls. The tenant comes from the key and from nowhere else. */
 export interface Principal {

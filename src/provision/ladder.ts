@@ -2,8 +2,7 @@ import { compare, type Decimal, decimal, multiply, toText } from '../money/decim
 import { type Instant, instantOf } from '../time/instant.ts'
 import type { Rung } from './quota.ts'
 
-const PHASES = ['open', 'grace', 'throttled', 'overage', 'exhausted', 'suspended', 'revoked'] as const
-export type Phase = (typeof PHASES)[number]
+export type Phase = 'open' | 'grace' | 'throttled' | 'overage' | 'exhausted' | 'suspended' | 'revoked'
 
 export interface LadderInputs {
   readonly used: Decimal

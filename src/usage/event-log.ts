@@ -90,19 +90,17 @@ export interface EventLog {
   close(): Promise<void>
 }
 
-const LOG_ERROR_CODES = [
-  'unavailable',
-  'unknownTopic',
-  'partitionMismatch',
-  'diskFull',
-  'locked',
-  'outOfRange',
-  'gap',
-  'unsafeSettings',
-  'closed',
-  'corrupt',
-] as const
-export type LogErrorCode = (typeof LOG_ERROR_CODES)[number]
+export type LogErrorCode =
+  | 'unavailable'
+  | 'unknownTopic'
+  | 'partitionMismatch'
+  | 'diskFull'
+  | 'locked'
+  | 'outOfRange'
+  | 'gap'
+  | 'unsafeSettings'
+  | 'closed'
+  | 'corrupt'
 
 /** A fault of the log. `detail` says what to do about it, in words for an operator. */
 export class LogError extends Error {
