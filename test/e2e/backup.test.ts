@@ -105,6 +105,11 @@ describe('backup and restore', () => {
       () => load.acknowledged.size,
       (size) => size > 4000,
     )
+    // Some of them are rows by now, so that the backup has usage as well as log.
+    await eventually(
+      async () => Number(await metered(first, 'jobs')),
+      (count) => count > 0,
+    )
     const before = new Set(load.acknowledged)
     const taken = await tallyman(
       'backup',

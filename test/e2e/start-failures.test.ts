@@ -99,11 +99,11 @@ describe('a start that cannot be', () => {
     writeFileSync(config, 'ingest:\n  requestEventMax: 10\nprot: 1\n')
     const data = join(scratch, 'unused')
     const result = await attemptStart(['--config', config, '--data', data], {
-      env: { TALLYMAN_DATA_DIRECTORY: data },
+      env: { TALLYMAN_DATADIR: data },
     })
     expectFailure(result, /unknown key "ingest\.requestEventMax". Did you mean "ingest\.requestEventsMax"/)
     expect(result.stderr).toContain('unknown key "prot". Did you mean "port"')
-    expect(result.stderr).toContain('TALLYMAN_DATA_DIRECTORY. Did you mean TALLYMAN_DATA_DIR')
+    expect(result.stderr).toContain('TALLYMAN_DATADIR. Did you mean TALLYMAN_DATA_DIR')
   })
 
   it('names the addresses that a role apart needs', async () => {
