@@ -130,6 +130,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     holders,
     meters,
     usage: quotaUsage(usage, directory),
+    waitForJournal: (cut, timeoutMs) => usage.journal.waitForJournal(cut, timeoutMs),
     provisions: role.provisions,
     gatekeeping,
   })

@@ -24,6 +24,7 @@ import { startQuotaWorker } from '../provision/quota-worker.ts'
 import { createQuotas, type Quotas } from '../provision/quotas.ts'
 import { createProvisionMetrics } from '../telemetry/provision.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Cut } from '../usage/coordinate.ts'
 import { TOPIC_KEY_STATE } from '../usage/topics.ts'
 import { readAdminKey, writeAdminKey } from './admin-key.ts'
 import type { Closing } from './closing.ts'
@@ -116,6 +117,7 @@ export interface GateOptions {
   readonly holders: HolderDirectory
   readonly meters: MeterDirectory
   readonly usage: UsageReader
+  readonly waitForJournal: (cut: Cut, timeoutMs: number) => Promise<boolean>
   readonly clock: Clock
   readonly closing: Closing
   /** Whether this process follows observed usage and the calendar. */
@@ -146,6 +148,7 @@ export async function startGate(options: GateOptions): Promise<Gate> {
       quotas,
       holders,
       meters,
+      waitForJournal: options.waitForJournal,
       onFatal,
     })
     closing.add('quota worker', () => worker.stop())

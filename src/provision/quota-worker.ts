@@ -1,4 +1,5 @@
 import type { CustomerKey, SubjectId, TenantId } from '../id/ids.ts'
+import type { Cut } from '../usage/coordinate.ts'
 import type { EventLog, LogBatch, LogConsumer } from '../usage/event-log.ts'
 import type { ObservedUsage } from '../usage/observed.ts'
 import { TOPIC_OBSERVED } from '../usage/topics.ts'
@@ -12,6 +13,8 @@ export interface QuotaWorkerDeps {
   readonly quotas: Pick<Quotas, 'evaluate' | 'evaluateAll'>
   readonly holders: Pick<HolderDirectory, 'customerOf'>
   readonly meters: MeterDirectory
+  /** True once the figures that this process is told have everything before the cut in them. */
+  readonly waitForJournal: (cut: Cut, timeoutMs: number) => Promise<boolean>
   readonly onFatal: (error: Error) => void
 }
 
@@ -20,6 +23,7 @@ export interface QuotaWorker {
 }
 
 const GROUP = 'provision.quotas'
+const JOURNAL_WAIT_MS = 10_000
 
 /**
  * Follows `usage.observed.v1` and evaluates the quotas that it touches. The record says only whose usage may have
@@ -37,6 +41,7 @@ export async function startQuotaWorker(deps: QuotaWorkerDeps): Promise<QuotaWork
     group: GROUP,
     resumeAt: async (partition) => Math.max(committed.get(partition) ?? 0, oldest.get(partition) ?? 0),
     onBatch: async (batch) => {
+      await untilCountable(batch, deps)
       await quotas.evaluate(await touchedAssignments(batch, deps))
       const next = (batch.records.at(-1)?.offset ?? -1) + 1
       committed.set(batch.partition, next)
@@ -46,6 +51,22 @@ export async function startQuotaWorker(deps: QuotaWorkerDeps): Promise<QuotaWork
   })
   started.resolve(consumer)
   return { stop: () => consumer.stop() }
+}
+
+/**
+ * Where another process aggregates, this one may hear of usage before it sees the journal that has it in it: a figure
+ * asked for then would be the old one, and nobody would ask again. @throws Error, and the batch comes again
+ */
+async function untilCountable(batch: LogBatch, { waitForJournal }: QuotaWorkerDeps): Promise<void> {
+  const ends = new Map<number, number>()
+  for (const { value } of batch.records) {
+    const { journal } = JSON.parse(Buffer.from(value).toString('utf8')) as ObservedUsage
+    for (const { partition, offset } of journal)
+      ends.set(partition, Math.max(ends.get(partition) ?? 0, offset))
+  }
+  const cut = [...ends].map(([partition, offset]) => ({ partition, offset }))
+  if (await waitForJournal(cut, JOURNAL_WAIT_MS)) return
+  throw new Error('the journal that observed usage tells of is not seen here yet')
 }
 
 /** The observed quotas whose meter counts an event type that the batch touched, of the holders it touched. */

@@ -40,6 +40,7 @@ async function start(gate: Gate, log: EventLog) {
     quotas: gate.quotas,
     holders: gate.holders,
     meters: gate.meters,
+    waitForJournal: async () => true,
     onFatal: (error) => {
       throw error
     },
@@ -129,6 +130,7 @@ describe('the quota worker', () => {
       quotas: gate.quotas,
       holders: gate.holders,
       meters: gate.meters,
+      waitForJournal: async () => true,
       onFatal: (error) => {
         throw error
       },
@@ -137,6 +139,33 @@ describe('the quota worker', () => {
     await tell(log, 'a')
     await whenRead(log)
     expect([failures, isValid(gate, key)]).toEqual([3, false])
+    await worker.stop()
+  })
+})
+
+describe('a worker apart from the aggregator', () => {
+  it('asks for no figure before the journal that it was told of is seen here', async () => {
+    const { gate, key } = await gateWithKey()
+    const log = await openLog()
+    let looks = 0
+    const worker = await startQuotaWorker({
+      log,
+      store: gate.store.quotas,
+      quotas: gate.quotas,
+      holders: gate.holders,
+      meters: gate.meters,
+      waitForJournal: async () => {
+        // The rows are there with the second look, as where another process wrote them a moment ago.
+        if (++looks === 2) gate.usage.push(['a', gate.now, 200_000n])
+        return looks >= 2
+      },
+      onFatal: (error) => {
+        throw error
+      },
+    })
+    await tell(log, 'a')
+    await whenRead(log)
+    expect([looks, isValid(gate, key)]).toEqual([2, false])
     await worker.stop()
   })
 })
