@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { createAggregator } from '../src/aggregate/aggregator.ts'
 import { createConflictSweeper } from '../src/aggregate/conflicts.ts'
@@ -49,10 +50,9 @@ export async function run(): Promise<readonly Figure[]> {
     const before = await ask(server)
     const measured = await load(url, SECONDS, 'run')
     const after = await ask(server)
+    const { accepted } = await settled(server)
     server.kill('SIGUSR2')
     const [drained] = (await once(server, 'message')) as [Drained]
-    // Requests that were under way when wrk stopped were answered since.
-    const { accepted } = await ask(server)
     const seconds = measured.micros / 1e6
     const acknowledged = measured.requests * PER_REQUEST
     if (drained.rows !== accepted) throw new Error(`${accepted} accepted, ${drained.rows} rows`)
@@ -118,6 +118,16 @@ async function ask(server: ChildProcess): Promise<ServerFigures> {
   server.send('figures')
   const [told] = (await once(server, 'message')) as [ServerFigures]
   return told
+}
+
+/** The figures once the requests that were under way when wrk stopped have been answered. */
+async function settled(server: ChildProcess): Promise<ServerFigures> {
+  for (let before = await ask(server); ;) {
+    await pause(200)
+    const now = await ask(server)
+    if (now.accepted === before.accepted) return now
+    before = now
+  }
 }
 
 async function serve(directory: string): Promise<void> {
