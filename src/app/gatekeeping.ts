@@ -76,7 +76,7 @@ export async function startGatekeeping(options: GatekeepingOptions): Promise<Gat
   closing.add('quota ledger', () => authority.stop())
   const enforcer = createEnforcer({
     authority,
-    // A name of its own for every life: what a life before held lapses by its time, and is charged.
+    // A name of its own for every life: what a life before held stays charged, also after it is declared lost.
     holder: instance,
     incarnation: 1,
     now: (name) => ({ at: nowOf(name), isTestClock: isOnTestClock(name) }),
